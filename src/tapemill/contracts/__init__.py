@@ -1,0 +1,47 @@
+"""What every dataset means: columns, keys, units, time, checks.
+
+In: nothing. Out: :data:`DATASETS` and :func:`contract`, from which tables, checks, drift alarms and
+the data dictionary are made. A dataset is declared here once and nowhere else.
+"""
+
+from __future__ import annotations
+
+from tapemill.contracts.bronze import BRONZE
+from tapemill.contracts.dataset import Column, Dataset, RowCheck
+from tapemill.contracts.drift import Drift, compare_fields, unit_changes
+from tapemill.contracts.ops import OPS
+from tapemill.contracts.reference import REFERENCE
+from tapemill.contracts.silver import SILVER, Quality
+from tapemill.errors import UnknownNameError, did_you_mean
+
+__all__ = [
+    "DATASETS",
+    "Column",
+    "Dataset",
+    "Drift",
+    "Quality",
+    "RowCheck",
+    "compare_fields",
+    "contract",
+    "unit_changes",
+]
+
+DATASETS: dict[str, Dataset] = {
+    dataset.name: dataset for dataset in (*BRONZE, *SILVER, *REFERENCE, *OPS)
+}
+
+
+def contract(name: str) -> Dataset:
+    """The contract of the dataset `name`.
+
+    Raises
+    ------
+    UnknownNameError
+        No dataset has that name; the message names the nearest one.
+    """
+    if name not in DATASETS:
+        raise UnknownNameError(
+            f"there is no dataset {name!r}",
+            next_step=did_you_mean(name, DATASETS) or f"known datasets: {', '.join(DATASETS)}",
+        )
+    return DATASETS[name]

@@ -1,0 +1,33 @@
+"""Ops: what the house knows of its own work and keeps as tables."""
+
+from __future__ import annotations
+
+import polars as pl
+
+from tapemill.contracts.columns import UTC_US
+from tapemill.contracts.dataset import Column, Dataset
+
+__all__ = ["OPS"]
+
+OPS = (
+    Dataset(
+        "ops.quarantine",
+        "Rows that broke a contract, with the reason and the row itself. Nothing is lost.",
+        (
+            Column("dataset", pl.String(), "The contract that was broken"),
+            Column("symbol", pl.String(), "Symbol, where the row has one", nullable=True),
+            Column("session", pl.Date(), "Session, where it is known", "date ET", nullable=True),
+            Column("reasons", pl.String(), "Names of the broken checks, joined by ;"),
+            Column("row", pl.String(), "The row as JSON"),
+            Column("raw_sha256", pl.String(), "Raw object it was read from"),
+            Column("ordinal", pl.Int64(), "Position in that object"),
+            Column("source", pl.String(), "Lane that delivered it"),
+            Column("ts_recv", UTC_US, "When it was received", "us UTC"),
+        ),
+        key=("dataset", "raw_sha256", "ordinal"),
+        order=("dataset", "symbol", "ordinal"),
+        partition="dataset",
+        event_column="session",
+        known_at="received",
+    ),
+)

@@ -1,0 +1,155 @@
+"""Silver: one truth per key, every version kept with the moment it could be known."""
+
+from __future__ import annotations
+
+import enum
+
+import polars as pl
+
+from tapemill.contracts.columns import (
+    BAR_CHECKS,
+    BAR_TIME,
+    MONTH,
+    QUANTITY,
+    SESSION,
+    SYMBOL,
+    VERSIONS,
+    YEAR,
+    ohlc,
+)
+from tapemill.contracts.dataset import Column, Dataset, RowCheck
+
+__all__ = ["SILVER", "Quality"]
+
+
+class Quality(enum.IntFlag):
+    """Bits of the `quality` column."""
+
+    PROVISIONAL = 1
+    """Received on the session's own day: late prints may still restate it."""
+    REPAIRED = 2
+    """Restated at least once: this is version 2 or later."""
+    JUMP = 4
+    """One-minute return beyond the jump threshold, or a lone spike of high or low."""
+    CONFLICT = 8
+    """Another source of the same bar disagrees."""
+    SYNTHETIC = 16
+    """Made by the synthetic world, not by a market."""
+    NO_VOLUME = 32
+    """The source gives no volume."""
+    NO_DAILY = 64
+    """The daily bar of the same session disagrees or is absent."""
+
+
+_BAR = (
+    Column("volume", pl.Float64(), "Volume; fractional shares occur", "shares", True),
+    Column("vwap", pl.Float64(), "Volume-weighted price, where given", "as prices", True),
+    Column("trades", pl.Int64(), "Trades, where given", "count", True),
+    Column("quality", pl.Int32(), "Bit mask, see Quality"),
+)
+_MINUTE = (
+    Column("minute_of_session", pl.Int16(), "0 = first regular minute; negative before", "minutes"),
+    Column("segment", pl.String(), "pre, rth or post"),
+)
+
+
+def _minute_bars(name: str, description: str, unit: str) -> Dataset:
+    return Dataset(
+        name,
+        description,
+        (SYMBOL, *BAR_TIME, MONTH, *_MINUTE, *ohlc(unit), *_BAR, *VERSIONS),
+        key=("symbol", "ts_event"),
+        order=("symbol", "ts_event", "version"),
+        partition="month",
+        event_column="ts_event",
+        known_at="bar_end",
+        row_checks=BAR_CHECKS,
+        versioned=True,
+    )
+
+
+SILVER = (
+    _minute_bars(
+        "silver.equity_bars_1m",
+        "One-minute bars of stocks and ETFs, unadjusted, one row per symbol, minute and version.",
+        "USD/share",
+    ),
+    _minute_bars(
+        "silver.futures_bars_1m",
+        "One-minute bars of futures by Globex trade date.",
+        "points",
+    ),
+    Dataset(
+        "silver.equity_bars_1d",
+        "Daily bars of stocks and ETFs, unadjusted, one row per symbol, session and version.",
+        (SYMBOL, *BAR_TIME, YEAR, *ohlc(), *_BAR, *VERSIONS),
+        key=("symbol", "session"),
+        order=("symbol", "session", "version"),
+        partition="year",
+        event_column="session",
+        known_at="daily_bar",
+        row_checks=BAR_CHECKS,
+        versioned=True,
+    ),
+    Dataset(
+        "silver.short_volume",
+        "Daily short sale volume per symbol and facility, exact decimals, every version.",
+        (
+            SYMBOL,
+            SESSION,
+            Column("facility", pl.String(), "CNMS (consolidated) or a single facility"),
+            Column("short_volume", QUANTITY, "Sold short, exempt included", "shares"),
+            Column("short_exempt_volume", QUANTITY, "Exempt part", "shares", nullable=True),
+            Column("total_volume", QUANTITY, "Reported to the facility", "shares"),
+            Column("market", pl.String(), "Facility codes in alphabetical order, comma list"),
+            Column(
+                "reconciled",
+                pl.Boolean(),
+                "FNSQ+FNYX+FNQC equals CNMS; null where a side is missing",
+                nullable=True,
+            ),
+            YEAR,
+            *VERSIONS,
+        ),
+        key=("symbol", "session", "facility"),
+        order=("session", "symbol", "facility", "version"),
+        partition="year",
+        event_column="session",
+        known_at="finra_evening",
+        row_checks=(RowCheck("total_negative", pl.col("total_volume") >= 0, "total ≥ 0"),),
+        versioned=True,
+    ),
+    Dataset(
+        "silver.coverage",
+        "What is there and what is missing, per dataset, symbol and session.",
+        (
+            Column("dataset", pl.String(), "The bars judged"),
+            SYMBOL,
+            SESSION,
+            Column("expected", pl.Int32(), "Regular minutes of the session", "minutes"),
+            Column("present", pl.Int32(), "Distinct regular minutes with a bar", "minutes"),
+            Column("missing", pl.Int32(), "expected - present - halted", "minutes"),
+            Column("halted", pl.Int32(), "Missing minutes inside a known halt", "minutes"),
+            Column("longest_missing_run", pl.Int32(), "Open and close included", "minutes"),
+            Column("missing_at_open", pl.Int32(), "Run missing at the open", "minutes"),
+            Column("missing_at_close", pl.Int32(), "Run missing at the close", "minutes"),
+            Column("extended", pl.Int32(), "Bars before the open or after the close", "bars"),
+            Column("off_grid", pl.Int32(), "Rows not on an exact minute", "rows"),
+            Column("outside", pl.Int32(), "Rows outside 04:00-20:00 or the trade date", "rows"),
+            Column("duplicates", pl.Int32(), "Rows repeating a bar of the same answer set", "rows"),
+            Column("zero_volume", pl.Int32(), "Bars with volume 0", "bars"),
+            Column("jumps", pl.Int32(), "Bars flagged as jump or spike", "bars"),
+            Column("quarantined", pl.Int32(), "Rows in quarantine", "rows"),
+            Column("trades_median", pl.Float64(), "Median trades a minute", "count", True),
+            Column("tier", pl.Int8(), "Liquidity tier 1 to 3, 0 unknown"),
+            Column("state", pl.String(), "green, amber, red, halt, empty or missing"),
+            Column("reasons", pl.String(), "Reason codes joined by ;"),
+            YEAR,
+        ),
+        key=("dataset", "symbol", "session"),
+        order=("dataset", "symbol", "session"),
+        partition="year",
+        event_column="session",
+        known_at="daily_bar",
+    ),
+)
