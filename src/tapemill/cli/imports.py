@@ -1,0 +1,103 @@
+"""`tapemill import`: files that are already here."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from tapemill.cli.options import Config, Json, LakePath, open_workplace
+from tapemill.cli.output import count, print_json, print_line, print_table
+from tapemill.errors import CheckFailedError, UsageError
+
+HELP = """Import files into bronze; each file is kept by its content, twice changes nothing.
+
+KIND is finra-short (CNMS, per-facility and exchange files), massive-minute or massive-daily (flat
+files, csv.gz), or bars (CSV or Parquet through a column map).
+
+\b
+Examples:
+  tapemill import finra-short files/CNMSshvol2021*.txt
+  tapemill import bars SPY_1m.parquet --map symbol=SPY --map time=timestamp --map zone=UTC
+  tapemill import bars SPY_1m.parquet --suggest
+"""
+
+
+def run(
+    kind: Annotated[str, typer.Argument(help="What the files are.", metavar="KIND")],
+    paths: Annotated[list[Path], typer.Argument(help="Files or folders.", metavar="PATH…")],
+    column_map: Annotated[
+        list[str] | None,
+        typer.Option("--map", help="KEY=VALUE of the column map; repeat.", metavar="KEY=VALUE"),
+    ] = None,
+    map_file: Annotated[
+        Path | None, typer.Option("--map-file", help="Column map as a TOML file.")
+    ] = None,
+    suggest: Annotated[
+        bool, typer.Option("--suggest", help="Propose a column map for the first file and stop.")
+    ] = False,
+    as_json: Json = False,
+    lake: LakePath = None,
+    config: Config = None,
+) -> None:
+    """Read files into the lake."""
+    from tapemill.intake import import_files, parse_column_map
+
+    if suggest:
+        from tapemill.vendors.columnmap import suggest as propose
+
+        lines = propose(_expand(paths)[0])
+        print_json(lines) if as_json else print_line("\n".join(f"--map {line}" for line in lines))
+        return
+    options = parse_column_map(kind, column_map or [], map_file)
+    place = open_workplace(config, lake, create=True)
+    from tapemill.cli.progress import StepProgress
+
+    with StepProgress(f"import {kind}") as bar:
+        report = import_files(
+            place.lake,
+            place.settings,
+            place.clock,
+            kind,
+            _expand(paths),
+            options,
+            progress=None if as_json else bar.step,
+        )
+    facts = report.summary()
+    if as_json:
+        print_json(facts)
+    else:
+        rows = [
+            ("files read", count(facts["files"])),
+            ("already known", count(facts["known"])),
+            ("rows landed", count(facts["rows"])),
+            ("rows in quarantine", count(facts["quarantined"])),
+            ("sessions", f"{facts['first_session']} to {facts['last_session']}"),
+            ("symbols", count(facts["symbols"])),
+        ]
+        print_table("Imported", ["what", "value"], rows, right=["value"])
+        for failure in facts["failed"]:
+            print_line(failure, "red")
+    if facts["failed"]:
+        raise CheckFailedError(
+            f"{len(facts['failed'])} files could not be read",
+            next_step="see the reason beside each file; the others are imported",
+        )
+
+
+def _expand(paths: list[Path]) -> list[Path]:
+    """Files as given, folders as the files in them, sorted."""
+    files: list[Path] = []
+    for path in paths:
+        if path.is_dir():
+            files += sorted(
+                entry for entry in path.rglob("*") if entry.is_file() and entry.name[0] != "."
+            )
+        elif path.exists():
+            files.append(path)
+        else:
+            raise UsageError(f"{path} does not exist", next_step="check the path")
+    if not files:
+        raise UsageError("the folder holds no files", where=", ".join(str(path) for path in paths))
+    return files

@@ -1,0 +1,69 @@
+"""`tapemill sandbox`: the vendors, on loopback, with a synthetic market behind them."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from tapemill.cli.options import End, Start, parse_range
+from tapemill.cli.output import print_line, print_table
+from tapemill.errors import UsageError, did_you_mean
+
+HELP = """Serve a synthetic market on loopback in the vendors' own protocols, faults on demand.
+
+\b
+Example:
+  tapemill sandbox --port 8808 --fault storm_429 &
+  TAPEMILL_MASSIVE_BASE_URL=http://127.0.0.1:8808 MASSIVE_API_KEY=sandbox-key \\
+  tapemill fetch bars_1m AAA --start 2026-01-05 --end 2026-01-09
+
+It speaks Massive REST and FINRA (files, Query API, OAuth), counts what reached the wire
+(/_sandbox/calls) and is always labelled synthetic. --faults lists the switches.
+"""
+
+
+def run(
+    port: Annotated[int, typer.Option(help="Port on 127.0.0.1; 0 picks a free one.")] = 8808,
+    seed: Annotated[int, typer.Option(help="Seed of the market.")] = 7,
+    symbols: Annotated[int, typer.Option(help="Number of tickers.")] = 40,
+    start: Start = None,
+    end: End = None,
+    plan: Annotated[str, typer.Option(help="Data plan to act: free or paid.")] = "paid",
+    rate: Annotated[int, typer.Option(help="Calls a minute before 429; 0 = no limit.", min=0)] = 0,
+    null: Annotated[bool, typer.Option("--null", help="A pure martingale: no effects.")] = False,
+    fault: Annotated[
+        list[str] | None, typer.Option("--fault", help="Fault to switch on; repeat.")
+    ] = None,
+    faults: Annotated[bool, typer.Option("--faults", help="List the faults and stop.")] = False,
+) -> None:
+    """Serve until interrupted."""
+    import datetime as dt
+
+    from tapemill.clock import eastern_ns
+    from tapemill.world import FAULTS, Market, run_sandbox
+
+    if faults:
+        print_table("Faults", ["name", "what it does"], sorted(FAULTS.items()))
+        return
+    for name in fault or []:
+        if name not in FAULTS:
+            raise UsageError(
+                f"there is no fault {name!r}",
+                next_step=did_you_mean(name, FAULTS) or "`tapemill sandbox --faults` lists them",
+            )
+    first, last = parse_range(start, end)
+    last = last or dt.date(2026, 6, 30)
+    first = first or dt.date(last.year - 2, last.month, 1)
+    market = Market(seed, symbols=symbols, start=first, end=last, null=null)
+    now_ns = eastern_ns(last, 21)
+    print_line(f"SYNTHETIC market, {first} to {last}, seed {seed}; the sandbox's evening is {last}")
+    run_sandbox(
+        market,
+        port=port,
+        now_ns=now_ns,
+        plan=plan,
+        rate_per_minute=rate or None,
+        faults=fault or [],
+        announce=lambda url: print_line(f"listening on {url}  (Ctrl-C ends)", "bold"),
+    )
