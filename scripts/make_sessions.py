@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import csv
 import io
+import sys
 from datetime import date, timedelta
 from importlib.metadata import version
 from pathlib import Path
@@ -109,8 +110,8 @@ def cme_close(day: date, library: str | None, nyse: str | None) -> str:
     return "13:15" if nyse == "13:00" else "17:00"
 
 
-def main() -> None:
-    """Write the table."""
+def table_text() -> str:
+    """The whole file."""
     nyse, cme = local_closes("XNYS"), local_closes("CMES")
     text = io.StringIO()
     text.write(
@@ -129,7 +130,18 @@ def main() -> None:
         unusual = stock != "16:00" or futures != "17:00"
         reason = holiday_name(day) if unusual else ""
         rows.writerow([day, stock or "closed", futures, options, reason])
-    TARGET.write_text(text.getvalue(), encoding="utf-8")
+    return text.getvalue()
+
+
+def main() -> None:
+    """Write the table, or with ``--check`` compare all but the version line with the library."""
+    fresh = table_text()
+    if "--check" in sys.argv[1:]:
+        committed = TARGET.read_text(encoding="utf-8")
+        if fresh.splitlines()[1:] != committed.splitlines()[1:]:
+            sys.exit("sessions.csv differs from the library: run scripts/make_sessions.py")
+    else:
+        TARGET.write_text(fresh, encoding="utf-8")
 
 
 if __name__ == "__main__":

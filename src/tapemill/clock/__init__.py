@@ -6,13 +6,16 @@ above. Reading the machine's clock is allowed in `tapemill.clock.injected` alone
 
 from __future__ import annotations
 
+from tapemill.clock.availability import AVAILABILITY_RULES, AvailabilityRule, known_at_expr
 from tapemill.clock.eastern import EASTERN, eastern_datetime, eastern_ns, exchange_date
 from tapemill.clock.injected import SYSTEM_CLOCK, Clock, FixedClock, SystemClock, VirtualClock
 from tapemill.clock.sessions import Calendar, CalendarName, Session, calendar
 
 __all__ = [
+    "AVAILABILITY_RULES",
     "EASTERN",
     "SYSTEM_CLOCK",
+    "AvailabilityRule",
     "Calendar",
     "CalendarName",
     "Clock",
@@ -24,4 +27,5 @@ __all__ = [
     "eastern_datetime",
     "eastern_ns",
     "exchange_date",
+    "known_at_expr",
 ]
