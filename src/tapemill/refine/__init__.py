@@ -1,0 +1,1 @@
+"""Refine: bronze into silver and reference tables, and the verdict on them."""

@@ -1,0 +1,1 @@
+"""Detectors of known defect patterns, each under its own name."""
