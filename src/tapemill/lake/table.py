@@ -1,0 +1,296 @@
+"""One Delta table of the lake: its handle, its files, its commits.
+
+Data files are written here, not by the table library, because their names carry the SHA-256 of
+their bytes (`verify` needs no other record) and because they are fsynced before the commit names
+them. The commit itself, its conflict check and its log are delta-rs'.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import threading
+from collections.abc import Sequence
+
+import polars as pl
+from deltalake import CommitProperties, DeltaTable, Field, Schema, Transaction
+from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
+from deltalake.transaction import AddAction, PostCommitHookProperties, RemoveAction
+
+from tapemill.clock.injected import Clock
+from tapemill.contracts import Dataset
+from tapemill.errors import ConflictError, LakeError
+from tapemill.lake.parquet import encode
+from tapemill.lake.places import Place, disk_error
+from tapemill.lake.seals import Seals
+
+__all__ = ["Table"]
+
+CHECKPOINT_EVERY = 50
+"""Commits between checkpoints; opening a table reads at most this many log entries."""
+
+_NO_HOOKS = PostCommitHookProperties(create_checkpoint=False, cleanup_expired_logs=False)
+_CONFIGURATION = {
+    "delta.logRetentionDuration": "interval 30 days",
+    "delta.deletedFileRetentionDuration": "interval 7 days",
+}
+_NO_SPACE = ("No space left", "StorageFull", "os error 28", "quota")
+_DENIED = ("Permission denied", "Read-only file system", "os error 13", "os error 30")
+
+
+class Table:
+    """One dataset as a Delta table at `place`. Thread-safe; processes meet in the log.
+
+    Parameters
+    ----------
+    dataset : Dataset
+    place : Place
+    clock : Clock
+    """
+
+    def __init__(self, dataset: Dataset, place: Place, clock: Clock) -> None:
+        self.dataset = dataset
+        self.place = place
+        self.lock = threading.RLock()
+        self._clock = clock
+        self._delta: DeltaTable | None = None
+        self._files: tuple[int, pl.DataFrame] | None = None
+        self.seals = Seals(place)
+
+    # -- opening -----------------------------------------------------------------------------
+
+    def handle(self) -> DeltaTable | None:
+        """The table at its newest version, or None if it was never created."""
+        with self.lock:
+            try:
+                if self._delta is None:
+                    # An unfinished creation leaves a folder without log: not a table.
+                    if not self.place.exists("_delta_log/" + "0" * 20 + ".json") and not (
+                        self.place.exists("_delta_log/_last_checkpoint")
+                    ):
+                        return None
+                    self._delta = DeltaTable(
+                        self.place.uri, storage_options=self.place.storage_options or None
+                    )
+                else:
+                    self._delta.update_incremental()
+            except TableNotFoundError:
+                return None
+            except (DeltaError, OSError, ValueError) as error:
+                raise self._explain(error) from error
+            return self._delta
+
+    def require(self) -> DeltaTable:
+        """The table at its newest version; LakeError if it was never created."""
+        delta = self.handle()
+        if delta is None:
+            raise LakeError(
+                f"{self.dataset.name} has no table yet",
+                where=self.place.uri,
+                next_step="run `tapemill fetch` or `tapemill import`, then `tapemill build`",
+            )
+        return delta
+
+    def create(self) -> DeltaTable:
+        """The table, created if need be. Any number of processes may try at once."""
+        with self.lock:
+            delta = self.handle()
+            if delta is not None:
+                return delta
+            schema = Schema(
+                [
+                    Field(
+                        field.name,
+                        field.type,
+                        metadata={"description": column.description, "unit": column.unit},
+                    )
+                    for field, column in zip(
+                        Schema.from_arrow(self.dataset.schema).fields,
+                        self.dataset.columns,
+                        strict=True,
+                    )
+                ]
+            )
+            try:
+                DeltaTable.create(
+                    self.place.uri,
+                    schema,
+                    mode="error",
+                    partition_by=[self.dataset.partition] if self.dataset.partition else None,
+                    name=self.dataset.name,
+                    description=self.dataset.description,
+                    configuration=_CONFIGURATION,
+                    storage_options=self.place.storage_options or None,
+                    post_commithook_properties=_NO_HOOKS,
+                )
+            except (DeltaError, OSError) as error:
+                if self.handle() is None:  # not merely a race that another process won
+                    raise self._explain(error) from error
+            self.place.sync("_delta_log/" + "0" * 20 + ".json")
+            delta = self.require()
+            self.seals.catch_up(delta.version())
+            return delta
+
+    def _explain(self, error: Exception) -> LakeError:
+        text = str(error)
+        if any(word in text for word in _NO_SPACE):
+            return disk_error(OSError(28, text), self.place.uri)
+        if any(word in text for word in _DENIED):
+            return disk_error(OSError(13, text), self.place.uri)
+        return LakeError(
+            f"the table {self.dataset.name} cannot be used: {text.splitlines()[0][:300]}",
+            where=self.place.uri,
+            next_step="`tapemill lake verify` names the damaged file; restore it from a backup",
+        )
+
+    # -- reading -----------------------------------------------------------------------------
+
+    def files(self) -> pl.DataFrame:
+        """Live data files: path, size_bytes, num_records, partition and min./max. statistics."""
+        with self.lock:
+            delta = self.handle()
+            if delta is None:
+                return pl.DataFrame(schema={"path": pl.String, "size_bytes": pl.Int64})
+            version = delta.version()
+            if self._files is None or self._files[0] != version:
+                frame = pl.DataFrame(delta.get_add_actions(flatten=True)).sort("path")
+                self._files = (version, frame)
+            return self._files[1]
+
+    # -- writing -----------------------------------------------------------------------------
+
+    def write_files(
+        self, frame: pl.DataFrame, token: str, *, change: bool = True
+    ) -> list[AddAction]:
+        """Write the rows as sorted, durable data files, one a partition; nothing is visible yet.
+
+        `token` makes the names of this write its own: the same rows written for another reason
+        are another file.
+        """
+        prefix = hashlib.sha256(f"{self.dataset.name}|{token}".encode()).hexdigest()[:16]
+        partition = self.dataset.partition
+        if frame.is_empty():
+            return []
+        frame = frame.sort(self.dataset.order, nulls_last=True, maintain_order=True)
+        parts: dict[str, pl.DataFrame] = {"": frame}
+        if partition:
+            parts = {
+                str(keys[0]): part
+                for keys, part in sorted(
+                    frame.partition_by(
+                        partition, as_dict=True, include_key=False, maintain_order=True
+                    ).items()
+                )
+            }
+        adds = []
+        for value, part in parts.items():
+            content, stats = encode(part, self.dataset.order)
+            name = f"{prefix}-{hashlib.sha256(content).hexdigest()}.parquet"
+            path = f"{partition}={value}/{name}" if partition else name
+            self.place.put(path, content)
+            adds.append(
+                AddAction(
+                    path,
+                    len(content),
+                    {partition: value} if partition else {},
+                    self._clock.now_ns() // 1_000_000,
+                    change,
+                    stats,
+                )
+            )
+        return adds
+
+    def removals(self, files: pl.DataFrame, *, change: bool = True) -> list[RemoveAction]:
+        """Actions that retire the given live files (rows of :meth:`files`)."""
+        partition = self.dataset.partition
+        now_ms = self._clock.now_ns() // 1_000_000
+        return [
+            RemoveAction(
+                file["path"],
+                change,
+                now_ms,
+                file["size_bytes"],
+                {partition: str(file[f"partition.{partition}"])} if partition else {},
+            )
+            for file in files.iter_rows(named=True)
+        ]
+
+    def commit(
+        self,
+        delta: DeltaTable,
+        actions: Sequence[AddAction | RemoveAction],
+        *,
+        token: str,
+        transaction: tuple[str, int] | None = None,
+        exclusive: bool = False,
+    ) -> int:
+        """Make the actions visible in one step, durably; the version they became.
+
+        Parameters
+        ----------
+        token : str
+            What this commit is, unlike any other of the table.
+        exclusive : bool
+            Fail on any commit made since `delta` was read, not only on contradicting ones.
+
+        Raises
+        ------
+        ConflictError
+            Another writer committed first; read again and decide anew.
+        """
+        properties = CommitProperties(
+            custom_metadata={"tapemill": token},
+            max_commit_retries=0 if exclusive else None,
+            app_transactions=[Transaction(*transaction)] if transaction else None,
+        )
+        before = delta.version()
+        try:
+            delta.create_write_transaction(
+                list(actions),
+                "append",
+                delta.schema(),
+                delta.metadata().partition_columns,
+                commit_properties=properties,
+                post_commithook_properties=_NO_HOOKS,
+            )
+        except CommitFailedError as error:
+            if any(word in str(error) for word in (*_NO_SPACE, *_DENIED)):
+                raise self._explain(error) from error
+            raise ConflictError(
+                f"another writer changed {self.dataset.name} first",
+                where=self.place.uri,
+                next_step="nothing was committed; run the same command again",
+            ) from error
+        except (DeltaError, OSError) as error:
+            raise self._explain(error) from error
+        delta.update_incremental()
+        version = self._own_version(delta, before, token)
+        self.place.sync(f"_delta_log/{version:020d}.json")
+        if version % CHECKPOINT_EVERY == 0:
+            self.checkpoint(delta)
+        return version
+
+    def _own_version(self, delta: DeltaTable, before: int, token: str) -> int:
+        """Which of the versions since `before` is ours; all of them get their seal on the way."""
+        for version, entry in self.seals.catch_up(delta.version(), since=before):
+            for line in entry.splitlines():
+                if json.loads(line).get("commitInfo", {}).get("tapemill") == token:
+                    return version
+        raise LakeError(
+            f"a commit to {self.dataset.name} was accepted but cannot be found in its log",
+            where=self.place.uri,
+            next_step="`tapemill lake verify`, then run the same command again",
+        )
+
+    def checkpoint(self, delta: DeltaTable) -> None:
+        """Write a checkpoint of the handle's version, durably and sealed."""
+        if self.place.exists(f"_delta_log/{delta.version():020d}.checkpoint.parquet"):
+            return
+        try:
+            delta.create_checkpoint()
+        except (DeltaError, OSError) as error:
+            raise self._explain(error) from error
+        name = f"_delta_log/{delta.version():020d}.checkpoint.parquet"
+        self.place.sync(name)
+        self.place.sync("_delta_log/_last_checkpoint")
+        self.seals.seal_checkpoint(delta.version())

@@ -1,0 +1,358 @@
+"""Tables: every dataset of the lake as a Delta table, with exactly-once appends.
+
+In: frames that keep their dataset's contract. Out: LazyFrames, versions, files. Several processes
+may write at once; they meet in the table's log, and whoever comes second reads again.
+"""
+
+from __future__ import annotations
+
+import datetime
+import threading
+from collections.abc import Sequence
+from typing import Any
+
+import polars as pl
+
+from tapemill.clock.injected import Clock
+from tapemill.contracts import DATASETS, Dataset, contract
+from tapemill.errors import ConflictError, ContractError, CorruptError
+from tapemill.lake.digest import content_digest
+from tapemill.lake.places import Place
+from tapemill.lake.pruning import day_column, partition_value, prune
+from tapemill.lake.table import Table
+
+__all__ = ["TableStore"]
+
+TRIES = 40
+"""How often a commit that lost against another writer is decided anew before it gives up."""
+
+
+class TableStore:
+    """The tables under one place.
+
+    Parameters
+    ----------
+    place : Place
+        ``<lake>/tables``.
+    clock : Clock
+    """
+
+    def __init__(self, place: Place, clock: Clock) -> None:
+        self._place = place
+        self._clock = clock
+        self._tables: dict[str, Table] = {}
+        self._lock = threading.Lock()
+
+    def table(self, dataset: str) -> Table:
+        """The table behind a dataset; UnknownNameError if no dataset has that name."""
+        declared = contract(dataset)
+        with self._lock:
+            if dataset not in self._tables:
+                place = self._place.at(f"{declared.layer}/{declared.table}")
+                self._tables[dataset] = Table(declared, place, self._clock)
+            return self._tables[dataset]
+
+    # -- writing -----------------------------------------------------------------------------
+
+    def append(
+        self, dataset: str, frame: pl.DataFrame, *, writer: str, sequence: int
+    ) -> int | None:
+        """Add rows exactly once and durably.
+
+        Parameters
+        ----------
+        dataset : str
+        frame : pl.DataFrame
+            Rows that keep the contract; sorted and split into partitions here.
+        writer : str
+            Name of the stream of batches.
+        sequence : int
+            Grows by batch within the writer. A batch whose number is not above the writer's last
+            committed one is taken as already there.
+
+        Returns
+        -------
+        int or None
+            The table version that holds the rows; None if it was committed before.
+
+        Raises
+        ------
+        ContractError
+            The frame does not keep the contract.
+        ConflictError
+            Other writers were faster many times in a row.
+        LakeError
+            Disk full, read-only, unreachable, damaged.
+        """
+        table = self.table(dataset)
+        frame = table.dataset.conform(frame)
+        token = f"{writer}|{sequence}"
+        adds = None
+        for _ in range(TRIES):
+            with table.lock:
+                delta = table.create()
+                committed = delta.transaction_version(writer)
+                if committed is not None and committed >= sequence:
+                    return None
+                if adds is None:
+                    adds = table.write_files(frame, token)
+                try:
+                    return table.commit(
+                        delta, adds, token=f"append|{token}", transaction=(writer, sequence)
+                    )
+                except ConflictError:
+                    continue
+        raise self._gave_up(table)
+
+    def replace(
+        self,
+        dataset: str,
+        frame: pl.DataFrame,
+        *,
+        sessions: Sequence[datetime.date] | None = None,
+        predicate: str | None = None,
+        writer: str = "build",
+        sequence: int | None = None,
+    ) -> int:
+        """Swap whole sessions (or the rows of an SQL `predicate`, or everything) in one commit.
+
+        Readers see the old rows or the new ones, never both or neither. Files that hold only
+        replaced rows are dropped without being read.
+
+        Parameters
+        ----------
+        dataset : str
+        frame : pl.DataFrame
+            The new rows; each must itself lie in the replaced sessions or meet the predicate.
+        sessions : sequence of date, optional
+            Exchange dates to replace. With neither this nor `predicate`, the whole table.
+        predicate : str, optional
+            SQL condition on the dataset's columns.
+        writer : str
+        sequence : int, optional
+            With it, the swap happens exactly once for (writer, sequence).
+
+        Returns
+        -------
+        int
+            The table version.
+
+        Raises
+        ------
+        ContractError
+            The frame breaks the contract or holds rows outside of what is replaced.
+        ConflictError
+            Other writers were faster many times in a row.
+        """
+        table = self.table(dataset)
+        frame = table.dataset.conform(frame)
+        doomed = _doomed(table.dataset, sessions, predicate)
+        if frame.select((~doomed).fill_null(value=True).any()).item():
+            raise ContractError(
+                f"{dataset}: new rows lie outside of the sessions they replace",
+                where=f"sessions {sorted(map(str, sessions or []))}, predicate {predicate!r}",
+                next_step="name every session of the frame, or filter the frame",
+            )
+        for _ in range(TRIES):
+            with table.lock:
+                delta = table.create()
+                committed = delta.transaction_version(writer) if sequence is not None else None
+                if sequence is not None and committed is not None and committed >= sequence:
+                    return delta.version()
+                token = f"replace|{writer}|{sequence}|{delta.version()}"
+                touched = self._touched(table, sessions, predicate)
+                days = frozenset(sessions) if sessions is not None and not predicate else None
+                try:
+                    actions = self._swap(table, touched, doomed, frame, token, days)
+                    return table.commit(
+                        delta,
+                        actions,
+                        token=token,
+                        transaction=None if sequence is None else (writer, sequence),
+                        exclusive=True,
+                    )
+                except ConflictError:
+                    continue
+        raise self._gave_up(table)
+
+    def _touched(
+        self, table: Table, sessions: Sequence[datetime.date] | None, predicate: str | None
+    ) -> pl.DataFrame:
+        files = table.files()
+        if sessions is None or predicate is not None:
+            return files
+        if not sessions:
+            return files.clear()
+        files = prune(table.dataset, files, start=min(sessions), end=max(sessions))
+        values = {partition_value(table.dataset, day) for day in sessions}
+        if None not in values and files.height:
+            files = files.filter(pl.col(f"partition.{table.dataset.partition}").is_in(list(values)))
+        return files
+
+    def _swap(
+        self,
+        table: Table,
+        touched: pl.DataFrame,
+        doomed: pl.Expr,
+        frame: pl.DataFrame,
+        token: str,
+        days: frozenset[datetime.date] | None,
+    ) -> list[Any]:
+        """Actions that take the doomed rows out of the touched files and put `frame` in.
+
+        `days` are the replaced sessions where they alone decide, to spare reading whole files.
+        """
+        dataset = table.dataset
+        day = day_column(dataset)
+
+        def may_stay(file: dict[str, Any]) -> bool:
+            first, last = file.get(f"min.{day}"), file.get(f"max.{day}")
+            holed = file.get(f"null_count.{day}", 1)
+            return days is None or first is None or first != last or first not in days or holed > 0
+
+        removed: list[str] = []
+        actions: list[Any] = []
+        key = f"partition.{dataset.partition}"
+        groups = touched.partition_by(key) if dataset.partition and touched.height else [touched]
+        rest = frame
+        for files in groups:
+            kept = []
+            for file in files.iter_rows(named=True):
+                stays = (~doomed).fill_null(value=True)
+                rows = self.scan_files(dataset, [file["path"]])
+                staying = rows.select(stays.sum()).collect().item() if may_stay(file) else 0
+                if staying < file["num_records"]:
+                    removed.append(file["path"])
+                    if staying:
+                        kept.append(rows.filter(stays).collect())
+            if dataset.partition and files.height:
+                mine = pl.col(dataset.partition) == files[key][0]
+                kept.append(rest.filter(mine))
+                rest = rest.filter(~mine)
+            if kept:
+                actions += table.write_files(pl.concat(kept), f"{token}|{len(actions)}")
+        actions += table.write_files(rest, f"{token}|new")
+        retired = touched.filter(pl.col("path").is_in(removed)) if removed else touched.clear()
+        return actions + table.removals(retired)
+
+    @staticmethod
+    def _gave_up(table: Table) -> ConflictError:
+        return ConflictError(
+            f"other writers changed {table.dataset.name} {TRIES} times while this write waited",
+            where=table.place.uri,
+            next_step="nothing was committed; run the command again when fewer writers are busy",
+        )
+
+    # -- reading -----------------------------------------------------------------------------
+
+    def scan(
+        self,
+        dataset: str,
+        *,
+        symbols: Sequence[str] | None = None,
+        start: datetime.date | None = None,
+        end: datetime.date | None = None,
+    ) -> pl.LazyFrame:
+        """All rows of the newest version (all row versions too), in the declared column order.
+
+        `symbols`, `start` and `end` only spare files that cannot hold such rows; filter as well.
+        A dataset without a table yet has no rows. The frame stays readable for the time-travel
+        window even if the table is compacted meanwhile.
+        """
+        table = self.table(dataset)
+        files = prune(table.dataset, table.files(), symbols=symbols, start=start, end=end)
+        return self.scan_files(table.dataset, files["path"].to_list())
+
+    def scan_files(self, dataset: Dataset, paths: Sequence[str]) -> pl.LazyFrame:
+        """Rows of the given data files of a dataset."""
+        if not paths:
+            return dataset.empty().lazy()
+        place = self.table(dataset.name).place
+        partition = {dataset.partition: dataset.schema[dataset.partition]}
+        rows = pl.scan_parquet(
+            [f"{place.uri}/{path}" for path in paths],
+            glob=False,
+            hive_partitioning=bool(dataset.partition),
+            hive_schema=partition if dataset.partition else None,
+            storage_options=place.storage_options or None,
+        )
+        return rows.select(dataset.schema.names())
+
+    def exists(self, dataset: str) -> bool:
+        """Whether the dataset has a table (it may hold no rows)."""
+        return self.table(dataset).handle() is not None
+
+    def existing(self) -> list[str]:
+        """Names of all datasets that have a table."""
+        return [name for name in DATASETS if self.exists(name)]
+
+    def version(self, dataset: str) -> int:
+        """Newest version of the table; LakeError if there is no table."""
+        return self.table(dataset).require().version()
+
+    def history(self, dataset: str) -> list[dict[str, Any]]:
+        """Commits of the table, newest first; LakeError if there is no table."""
+        return self.table(dataset).require().history()
+
+    def committed(self, dataset: str, writer: str) -> int | None:
+        """The last sequence number that `writer` committed, or None."""
+        delta = self.table(dataset).handle()
+        return None if delta is None else delta.transaction_version(writer)
+
+    def files(self, dataset: str) -> pl.DataFrame:
+        """Live data files: path, size_bytes, num_records, partition and statistics."""
+        return self.table(dataset).files()
+
+    def uris(self, dataset: str) -> list[str]:
+        """Full addresses of the live data files."""
+        table = self.table(dataset)
+        return [f"{table.place.uri}/{path}" for path in table.files()["path"]]
+
+    def rows(self, dataset: str) -> int:
+        """Rows of the newest version, from the files' statistics."""
+        files = self.files(dataset)
+        return int(files["num_records"].sum()) if files.height else 0
+
+    def digest(self, dataset: str) -> str:
+        """SHA-256 of the table's content, whatever its files, their order and its history.
+
+        Raises
+        ------
+        CorruptError
+            A data file cannot be read.
+        """
+        table = self.table(dataset)
+        files = table.files()
+        key = f"partition.{table.dataset.partition}"
+        groups: list[list[str]] = [files["path"].to_list()]
+        if table.dataset.partition and files.height:
+            groups = (
+                files.sort(key).group_by(key, maintain_order=True).agg("path")["path"].to_list()
+            )
+        try:
+            return content_digest(
+                table.dataset, (self.scan_files(table.dataset, paths).collect() for paths in groups)
+            )
+        except (pl.exceptions.PolarsError, OSError) as error:
+            raise CorruptError(
+                f"a data file of {dataset} cannot be read",
+                where=str(error).splitlines()[0],
+                next_step="`tapemill lake verify` names it; restore it from a backup",
+            ) from error
+
+
+def _doomed(
+    dataset: Dataset, sessions: Sequence[datetime.date] | None, predicate: str | None
+) -> pl.Expr:
+    if predicate is not None:
+        try:
+            return pl.sql_expr(predicate)
+        except pl.exceptions.PolarsError as error:
+            raise ContractError(
+                f"{predicate!r} is not a condition",
+                where=str(error).splitlines()[0],
+                next_step="write it as SQL on the dataset's columns, e.g. \"symbol = 'SPY'\"",
+            ) from error
+    if sessions is None:
+        return pl.lit(value=True)
+    return pl.col(day_column(dataset)).is_in(list(sessions))
