@@ -129,6 +129,22 @@ class Market:
         """Sessions of the market between two dates, both inclusive."""
         return [d for d in self._index if (not start or d >= start) and (not end or d <= end)]
 
+    def session(self, day: date) -> Session:
+        """The session of a date.
+
+        Raises
+        ------
+        DateError
+            If the market was closed or the date lies outside the window.
+        """
+        index = self._index.get(day)
+        if index is None:
+            raise DateError(
+                f"the synthetic market has no session on {day}",
+                where=f"{self.sessions[0].session} to {self.sessions[-1].session}",
+            )
+        return self.sessions[index]
+
     def minute_bars(self, symbol: str, session: date) -> pl.DataFrame:
         """Unadjusted minute bars of one ticker and session, 04:00-20:00 New York.
 

@@ -1,0 +1,283 @@
+"""FINRA: the daily short volume files of the CDN, and the Query API with its log-in."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import re
+from collections.abc import Collection, Mapping
+from datetime import date
+from typing import Any
+
+import msgspec
+import polars as pl
+
+from tapemill.clock.eastern import eastern_ns
+from tapemill.world.daily import MICRO
+from tapemill.world.sandbox.feed import Served, VendorFeed
+from tapemill.world.sandbox.wire import Call, Reply, http_date, json_reply
+from tapemill.world.short_volume import FACILITIES
+
+__all__ = ["FinraApi", "FinraCdn"]
+
+_FILE = re.compile(r"/equity/regsho/daily/(?P<prefix>[A-Z]{4})shvol(?P<day>\d{8})\.txt")
+_HEADER = "Date|Symbol|ShortVolume|ShortExemptVolume|TotalVolume|Market"
+_FACILITY_OF = {prefix: code for code, (prefix, _) in FACILITIES.items()}
+_DENIED = (
+    b'<?xml version="1.0" encoding="UTF-8"?>\n'
+    b"<Error><Code>AccessDenied</Code><Message>Access Denied</Message></Error>"
+)
+_LARGEST_LIMIT, _DEFAULT_LIMIT, _ANONYMOUS_LIMIT = 5_000, 1_000, 5_000
+_TOKEN_SECONDS = 1_800
+_SECOND = 1_000_000_000
+
+
+class FinraCdn:
+    """Files by prefix and date: CNMS consolidated, FNSQ, FNYX and FNQC per facility, FNRA empty."""
+
+    def __init__(self, feed: VendorFeed) -> None:
+        self._feed = feed
+
+    def answer(self, call: Call) -> Reply:
+        """Answer a file, or the store's 403 for what is not there (yet)."""
+        found = _FILE.fullmatch(call.path)
+        denied = Reply(403, _DENIED, {"content-type": "application/xml"})
+        if found is None or found["prefix"] not in {"CNMS", "FNRA", *_FACILITY_OF}:
+            return denied
+        try:
+            day = date.fromisoformat(found["day"])
+        except ValueError:
+            return denied
+        if not self._feed.has_short_volume(day):
+            return denied
+        served = self._rows(found["prefix"], self._anchored(day))
+        body = "\n".join(
+            [_HEADER, *_lines(served.frame), str(served.frame.height + served.withheld)]
+        )
+        # A re-issued file is a day younger.
+        written = eastern_ns(day, 17, 42) + self._feed.revision(day) * 86_400 * _SECOND
+        headers = {"content-type": "text/plain", "last-modified": http_date(written)}
+        return Reply(200, f"{body}\n".encode(), headers)
+
+    def _rows(self, prefix: str, day: date) -> Served:
+        served = self._feed.short_volume(day, consolidated=prefix == "CNMS")
+        if prefix == "CNMS":
+            return served
+        mine = pl.col("facility") == _FACILITY_OF.get(prefix, "D")
+        return Served(served.frame.filter(mine), served.withheld)
+
+    def _anchored(self, day: date) -> date:
+        for fault in self._feed.faults():
+            if fault.kind == "start_anchor_ignored":
+                dates = self._feed.market.session_dates(None, day)
+                return dates[-int(fault.number("sessions")) - 1 :][0]
+        return day
+
+
+def _lines(rows: pl.DataFrame) -> list[str]:
+    """Pipe-delimited rows; whole quantities without, fractional with six decimals."""
+    return (
+        rows.select(
+            pl.concat_str(
+                pl.col("session").dt.to_string("%Y%m%d"),
+                "symbol",
+                *(_quantity(name) for name in ("short", "exempt", "total")),
+                "facility",
+                separator="|",
+            )
+        )
+        .to_series()
+        .to_list()
+    )
+
+
+def _quantity(name: str) -> pl.Expr:
+    whole, rest = pl.col(name) // MICRO, pl.col(name) % MICRO
+    decimals = pl.concat_str(whole, pl.lit("."), rest.cast(pl.String).str.zfill(6))
+    return pl.when(rest == 0).then(whole.cast(pl.String)).otherwise(decimals)
+
+
+class FinraApi:
+    """Query API ``otcMarket/regShoDaily``: filters, paging by Record-Total, optional OAuth.
+
+    Parameters
+    ----------
+    feed : VendorFeed
+        The facts.
+    clients : mapping of str to str
+        Client id to secret for the log-in.
+    require_oauth : bool
+        Refuse calls without a token; otherwise anonymous calls are served too.
+    """
+
+    def __init__(
+        self, feed: VendorFeed, *, clients: Mapping[str, str], require_oauth: bool
+    ) -> None:
+        self._feed = feed
+        self._clients = dict(clients)
+        self._require_oauth = require_oauth
+        self._tokens: dict[str, int] = {}
+
+    def answer(self, call: Call, page_fault: str = "") -> Reply:
+        """Answer the log-in or a query; other data sets do not exist here."""
+        if call.path.startswith("/fip/rest/"):
+            return self._log_in(call)
+        denied = self._unauthorized(call)
+        if denied is not None:
+            return denied
+        if call.path.lower() != "/data/group/otcmarket/name/regshodaily":
+            return _problem(404, "Dataset not found")
+        try:
+            asked = _query(call)
+            rows = self._selected(asked)
+        except (ValueError, KeyError, TypeError) as broken:
+            return _problem(400, f"Invalid request: {broken}")
+        limit = min(max(1, int(asked.get("limit", _DEFAULT_LIMIT))), _LARGEST_LIMIT)
+        offset = int(asked.get("offset", 0))
+        shown = {"duplicated_page": max(0, offset - limit), "cursor_loop": 0}.get(
+            page_fault, offset
+        )
+        page = rows.frame.slice(shown, limit)
+        headers = {
+            "record-total": str(rows.frame.height + rows.withheld),
+            "record-offset": str(offset),
+            "record-limit": str(limit),
+            "record-max-limit": str(_LARGEST_LIMIT),
+            "response-payload-max-size": "3mb",
+        }
+        if page.is_empty():
+            return Reply(204, b"", headers)
+        if "application/json" in call.headers.get("accept", ""):
+            body = msgspec.json.encode(
+                page.with_columns(pl.col(pl.Date).cast(pl.String)).to_dicts()
+            )
+            return Reply(200, body, {"content-type": "application/json", **headers})
+        style = "always" if asked.get("quoteValues", True) else "never"
+        text = page.write_csv(
+            separator=asked.get("delimiter", ","),
+            quote_style="always" if style == "always" else "never",
+        )
+        return Reply(200, text.encode(), {"content-type": "text/plain", **headers})
+
+    def _log_in(self, call: Call) -> Reply:
+        scheme, _, text = call.headers.get("authorization", "").partition(" ")
+        try:
+            client, _, secret = base64.b64decode(text, validate=True).decode().partition(":")
+        except (binascii.Error, UnicodeDecodeError):
+            client, secret = "", ""
+        known = scheme.lower() == "basic" and self._clients.get(client) == secret
+        if call.method != "POST" or call.query.get("grant_type") != "client_credentials":
+            return json_reply(400, {"error": "unsupported_grant_type"})
+        if not known or client not in self._clients:
+            return json_reply(401, {"error": "invalid_client"})
+        token = base64.b32encode(f"{client}/{len(self._tokens)}".encode()).decode().rstrip("=")
+        self._tokens[token] = self._feed.now_ns() + _TOKEN_SECONDS * _SECOND
+        body = {"access_token": token, "expires_in": _TOKEN_SECONDS, "token_type": "Bearer"}
+        return json_reply(200, body)
+
+    def _unauthorized(self, call: Call) -> Reply | None:
+        scheme, _, token = call.headers.get("authorization", "").partition(" ")
+        if not scheme and not self._require_oauth:
+            return None
+        if self._tokens.get(token, 0) > self._feed.now_ns():
+            return None
+        return _problem(401, "Unauthorized: a valid access token is required")
+
+    def _selected(self, asked: Mapping[str, Any]) -> Served:
+        """Rows under all filters, one per symbol, session and facility, in that order of date."""
+        first, last = _date_bounds(asked)
+        frames, withheld = [], 0
+        for session in self._feed.sessions(first, last):
+            served = self._feed.short_volume(session, consolidated=False)
+            frames.append(served.frame)
+            withheld += served.withheld
+        rows = pl.concat([self._feed.market.short_volume(date(1900, 1, 1)), *frames])
+        rows = rows.select(
+            tradeReportDate="session",
+            securitiesInformationProcessorSymbolIdentifier="symbol",
+            shortParQuantity=_number("short"),
+            shortExemptParQuantity=_number("exempt"),
+            totalParQuantity=_number("total"),
+            marketCode="facility",
+            reportingFacilityCode=pl.col("facility").replace_strict(
+                {code: name for code, (_, name) in FACILITIES.items()}
+            ),
+        )
+        for condition in _conditions(asked, rows.schema):
+            rows = rows.filter(condition)
+        if all((rows[name] % 1 == 0).all() for name in rows.columns if name.endswith("Quantity")):
+            rows = rows.with_columns(pl.col("^.*Quantity$").cast(pl.Int64))
+        fields = asked.get("fields") or []
+        return Served(rows.select(fields) if fields else rows, withheld)
+
+
+def _number(name: str) -> pl.Expr:
+    return pl.col(name) / MICRO
+
+
+def _problem(status: int, text: str) -> Reply:
+    return json_reply(status, {"statusCode": status, "statusDescription": text})
+
+
+def _query(call: Call) -> dict[str, Any]:
+    """Body of a POST, or the parameters of a GET."""
+    if call.method == "POST":
+        document = msgspec.json.decode(call.body or b"{}")
+        if not isinstance(document, dict):
+            raise ValueError("the body must be a JSON object")
+        return document
+    asked: dict[str, Any] = dict(call.query)
+    if "fields" in asked:
+        asked["fields"] = asked["fields"].split(",")
+    return asked
+
+
+_DATE_FIELD = "tradeReportDate"
+_COMPARE = {
+    "EQUAL": pl.Expr.eq,
+    "EQUALS": pl.Expr.eq,
+    "NOT_EQUAL": pl.Expr.ne,
+    "GREATER": pl.Expr.gt,
+    "LESSER": pl.Expr.lt,
+    "GTE": pl.Expr.ge,
+    "LTE": pl.Expr.le,
+}
+
+
+def _date_bounds(asked: Mapping[str, Any]) -> tuple[date, date]:
+    """Sessions worth building: the tightest bounds that filters put on the date."""
+    first, last = date(1900, 1, 1), date(9999, 12, 31)
+    for entry in asked.get("dateRangeFilters") or []:
+        if entry["fieldName"] == _DATE_FIELD:
+            first = max(first, date.fromisoformat(entry["startDate"][:10]))
+            last = min(last, date.fromisoformat(entry["endDate"][:10]))
+    for entry in asked.get("compareFilters") or []:
+        if entry["fieldName"] == _DATE_FIELD and entry["compareType"].upper().startswith("EQUAL"):
+            day = date.fromisoformat(entry["fieldValue"][:10])
+            first, last = max(first, day), min(last, day)
+    return first, last
+
+
+def _conditions(asked: Mapping[str, Any], schema: pl.Schema) -> list[pl.Expr]:
+    found = []
+    for entry in asked.get("compareFilters") or []:
+        compare = _COMPARE[entry["compareType"].upper()]
+        found.append(compare(pl.col(entry["fieldName"]), _value(entry, "fieldValue", schema)))
+    for entry in asked.get("dateRangeFilters") or []:
+        start, end = (_value(entry, name, schema) for name in ("startDate", "endDate"))
+        found.append(pl.col(entry["fieldName"]).is_between(start, end))
+    for entry in asked.get("domainFilters") or []:
+        values: Collection[Any] = [
+            _value({"fieldName": entry["fieldName"], "v": v}, "v", schema) for v in entry["values"]
+        ]
+        found.append(pl.col(entry["fieldName"]).is_in(list(values)))
+    return found
+
+
+def _value(entry: Mapping[str, Any], key: str, schema: pl.Schema) -> Any:
+    """Value of a filter in the type of its field."""
+    dtype = schema[entry["fieldName"]]
+    text = str(entry[key])
+    if dtype == pl.Date:
+        return date.fromisoformat(text[:10])
+    return float(text) if dtype.is_numeric() else text

@@ -1,0 +1,344 @@
+"""The sandbox: one loopback host that answers as Massive and as FINRA, and counts its calls."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Callable, Collection, Mapping
+from types import TracebackType
+
+import msgspec
+import polars as pl
+from aiohttp import web
+
+from tapemill.clock.injected import SYSTEM_CLOCK, Clock
+from tapemill.errors import FaultError, TapemillError, UsageError
+from tapemill.world.market import Market
+from tapemill.world.sandbox.faults import FAULTS, Fault, FaultPlan
+from tapemill.world.sandbox.feed import VendorFeed
+from tapemill.world.sandbox.finra import FinraApi, FinraCdn
+from tapemill.world.sandbox.massive import MassiveApi, PlanName, request_digest
+from tapemill.world.sandbox.spoil import interrupted, spoiled, throttled
+from tapemill.world.sandbox.wire import Call, CallLog, Reply, http_date, json_reply, vendor_of
+
+__all__ = ["SANDBOX_CLIENT", "SANDBOX_KEY", "Sandbox", "SandboxThread", "run_sandbox"]
+
+SANDBOX_KEY = "sandbox-key"
+"""API key that a sandbox knows unless it is given others."""
+
+SANDBOX_CLIENT = ("sandbox-client", "sandbox-secret")
+"""FINRA client id and secret that a sandbox knows unless it is given others."""
+
+_MINUTE = 60.0
+_PAGE_FAULTS = ("duplicated_page", "cursor_loop")
+
+
+class Sandbox:
+    """Both vendors on one address.
+
+    Use it as an asynchronous context manager (`base_url` is then set), or without any socket by
+    :meth:`exchange`.
+
+    Parameters
+    ----------
+    market : Market
+        The truth that is served.
+    now_ns : int
+        The vendors' wall time, nanoseconds UTC; assign `now_ns` to let time pass.
+    plan : {"free", "paid"}
+        What the key may see at Massive.
+    rate_per_minute : int or mapping of str to int, optional
+        Calls in any sliding 60 seconds, at Massive or per vendor (``massive``, ``finra_cdn``,
+        ``finra_api``); more are answered 429.
+    faults : FaultPlan, optional
+        What is switched on from the start.
+    api_keys, clients : optional
+        Known Massive keys, and FINRA client ids with their secrets.
+    require_oauth : bool
+        Refuse anonymous calls to the Query API.
+    host, port : str, int
+        Where to listen; port 0 takes a free one.
+    clock : Clock
+        Measures the rate, the windows of faults and slow answers.
+
+    Raises
+    ------
+    UsageError
+        If a rate limit names an unknown vendor or is below one.
+    """
+
+    def __init__(
+        self,
+        market: Market,
+        *,
+        now_ns: int,
+        plan: PlanName = "free",
+        rate_per_minute: int | Mapping[str, int] | None = None,
+        faults: FaultPlan | None = None,
+        api_keys: Collection[str] = (SANDBOX_KEY,),
+        clients: Mapping[str, str] | None = None,
+        require_oauth: bool = False,
+        host: str = "127.0.0.1",
+        port: int = 0,
+        clock: Clock = SYSTEM_CLOCK,
+    ) -> None:
+        self.market = market
+        self.now_ns = now_ns
+        self.plan = plan
+        self.faults = faults if faults is not None else FaultPlan()
+        self.calls = CallLog()
+        self.base_url = ""
+        self._rates = _rates(rate_per_minute)
+        self._host, self._port = host, port
+        self._clock = clock
+        self._began = clock.monotonic()
+        self._feed = VendorFeed(market, self.faults, lambda: self.now_ns, self._elapsed)
+        self._massive = MassiveApi(
+            self._feed, plan=plan, api_keys=api_keys, request_id=self._request_id
+        )
+        self._cdn = FinraCdn(self._feed)
+        self._query_api = FinraApi(
+            self._feed,
+            clients=dict([SANDBOX_CLIENT]) if clients is None else clients,
+            require_oauth=require_oauth,
+        )
+        self._runner: web.AppRunner | None = None
+
+    # -- answering ---------------------------------------------------------------------------
+
+    def exchange(self, call: Call) -> Reply:
+        """Answer one call without a socket; a reply with `wire` set is none (time-out, reset)."""
+        entry = self.calls.record(self._clock.monotonic(), call)
+        reply = self._reply(call, entry.vendor)
+        entry.status, entry.fault = reply.status, reply.wire
+        entry.accepted = reply.status != 429
+        return reply
+
+    def truth_of(self, kind: str) -> pl.DataFrame:
+        """What a switched-on data fault alters: columns fault, symbol, session.
+
+        Raises
+        ------
+        UnknownNameError
+            If the fault does not exist or alters no facts.
+        """
+        return self._feed.truth_of(kind)
+
+    def reset(self) -> None:
+        """Forget all calls and fetches; faults stay on and count anew."""
+        self.calls.reset()
+        self._feed.reset()
+        self.faults.replace(self.faults.faults)
+        self._began = self._clock.monotonic()
+
+    def _reply(self, call: Call, vendor: str) -> Reply:
+        elapsed = self._elapsed()
+        for fault in self.faults.firing("wire", vendor, call.path, elapsed):
+            return interrupted(fault, self._request_id(call), self.now_ns)
+        if vendor in self._rates:
+            since = self._clock.monotonic() - _MINUTE
+            if self.calls.accepted_since(vendor, since) >= self._rates[vendor]:
+                return throttled(self._request_id(call))
+        firing = self.faults.firing("answer", vendor, call.path, elapsed)
+        page_fault = next((f.kind for f in firing if f.kind in _PAGE_FAULTS), "")
+        if vendor == "finra_cdn":
+            reply = self._cdn.answer(call)
+        elif vendor == "finra_api":
+            reply = self._query_api.answer(call, page_fault)
+        else:
+            reply = self._massive.answer(call, page_fault)
+        reply = reply.with_header("date", http_date(self.now_ns))
+        for fault in firing:
+            reply = spoiled(fault, call, reply, self.now_ns)
+        return reply
+
+    def _elapsed(self) -> float:
+        return self._clock.monotonic() - self._began
+
+    def _request_id(self, call: Call) -> str:
+        """Unique per call, and the same for the nth time of an address whatever came between."""
+        query = "&".join(f"{k}={v}" for k, v in sorted(call.query.items()) if k != "apiKey")
+        address = f"{call.path}?{query}"
+        return request_digest(self.market.seed, address, self.calls.nth(address))
+
+    # -- serving -----------------------------------------------------------------------------
+
+    async def __aenter__(self) -> Sandbox:
+        app = web.Application(client_max_size=2**22)
+        app.router.add_route("*", "/_sandbox/{name}", self._control)
+        app.router.add_route("*", "/{path:.*}", self._serve)
+        self._runner = web.AppRunner(app, access_log=None, handle_signals=False)
+        await self._runner.setup()
+        site = web.TCPSite(self._runner, self._host, self._port, shutdown_timeout=0.1)
+        try:
+            await site.start()
+        except OSError as refused:
+            await self._runner.cleanup()
+            raise FaultError(
+                f"the sandbox cannot listen on {self._host}:{self._port}: {refused.strerror}",
+                next_step="choose another port, or 0 for a free one",
+            ) from refused
+        host, port = self._runner.addresses[0][:2]
+        self.base_url = f"http://{host}:{port}"
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self._runner is not None:
+            await self._runner.cleanup()
+            self._runner = None
+
+    async def _serve(self, request: web.Request) -> web.StreamResponse:
+        call = Call(
+            method=request.method,
+            path=request.path,
+            query=dict(request.query),
+            headers={name.lower(): value for name, value in request.headers.items()},
+            body=await request.read(),
+            base_url=f"http://{request.host}",
+        )
+        reply = self.exchange(call)
+        if reply.wire == "reset":
+            if request.transport is not None:
+                request.transport.abort()
+            return web.Response(status=500)
+        if reply.wire == "timeout":
+            return await self._dribble(request, reply.seconds)
+        return web.Response(status=reply.status, body=reply.body, headers=dict(reply.headers))
+
+    async def _dribble(self, request: web.Request, seconds: float) -> web.StreamResponse:
+        """Send headers at once, then a byte a second, never a whole answer."""
+        response = web.StreamResponse(headers={"content-type": "application/json"})
+        await response.prepare(request)
+        begun = self._clock.monotonic()
+        while self._clock.monotonic() - begun < seconds:
+            try:
+                await response.write(b" ")
+            except ConnectionResetError:
+                return response
+            await self._clock.sleep(min(1.0, seconds))
+        if request.transport is not None:
+            request.transport.abort()
+        return response
+
+    async def _control(self, request: web.Request) -> web.Response:
+        """``/_sandbox/``: calls and faults can be read, faults replaced, the counters reset."""
+        reply = self.control(request.method, request.match_info["name"], await request.read())
+        return web.Response(status=reply.status, body=reply.body, headers=dict(reply.headers))
+
+    def control(self, method: str, name: str, body: bytes = b"") -> Reply:
+        """Answer ``/_sandbox/{name}``: calls, faults (GET, PUT), truth, reset (POST)."""
+        try:
+            match method, name:
+                case "GET", "calls":
+                    return json_reply(200, self.calls.summary())
+                case "GET", "faults":
+                    known = {kind.name: kind.doc for kind in FAULTS.values()}
+                    return json_reply(200, {"faults": self.faults.faults, "known": known})
+                case "PUT", "faults":
+                    self.faults.replace(msgspec.json.decode(body, type=_FaultList).faults)
+                    return json_reply(200, {"faults": self.faults.faults})
+                case "GET", "truth":
+                    kinds = {f.kind for f in self.faults.faults if FAULTS[f.kind].stage == "data"}
+                    return json_reply(
+                        200, {kind: self.truth_of(kind).rows() for kind in sorted(kinds)}
+                    )
+                case "POST", "reset":
+                    self.reset()
+                    return json_reply(200, {"status": "OK"})
+        except (msgspec.DecodeError, TapemillError) as wrong:
+            return json_reply(400, {"status": "ERROR", "error": str(wrong)})
+        return json_reply(404, {"status": "ERROR", "error": f"no {method} /_sandbox/{name}"})
+
+
+class _FaultList(msgspec.Struct, forbid_unknown_fields=True):
+    faults: list[Fault]
+
+
+def _rates(given: int | Mapping[str, int] | None) -> dict[str, int]:
+    rates = {"massive": given} if isinstance(given, int) else dict(given or {})
+    vendors = {vendor_of(path) for path in ("/", "/equity/regsho/", "/data/group/")}
+    if rates.keys() - vendors or any(rate < 1 for rate in rates.values()):
+        raise UsageError(f"rate_per_minute must be at least 1 for {sorted(vendors)}, got {rates}")
+    return rates
+
+
+class SandboxThread:
+    """A sandbox in a thread of its own, for blocking callers; a context manager.
+
+    Parameters
+    ----------
+    sandbox : Sandbox
+        Not yet serving; its attributes stay usable from the caller's thread.
+    """
+
+    def __init__(self, sandbox: Sandbox) -> None:
+        self.sandbox = sandbox
+        self._ready = threading.Event()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._stop: asyncio.Event | None = None
+        self._failure: BaseException | None = None
+        self._thread = threading.Thread(target=self._run, name="sandbox", daemon=True)
+
+    @property
+    def base_url(self) -> str:
+        """Address of the sandbox, without a trailing slash."""
+        return self.sandbox.base_url
+
+    def __enter__(self) -> SandboxThread:
+        self._thread.start()
+        self._ready.wait()
+        if self._failure is not None:
+            self._thread.join()
+            raise self._failure
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._loop is not None and self._stop is not None:
+            self._loop.call_soon_threadsafe(self._stop.set)
+        self._thread.join()
+
+    def _run(self) -> None:
+        asyncio.run(self._until_stopped())
+
+    async def _until_stopped(self) -> None:
+        self._loop, self._stop = asyncio.get_running_loop(), asyncio.Event()
+        try:
+            async with self.sandbox:
+                self._ready.set()
+                await self._stop.wait()
+        except TapemillError as refused:
+            self._failure = refused
+        finally:
+            self._ready.set()
+
+
+def run_sandbox(sandbox: Sandbox, *, on_ready: Callable[[str], None] = lambda _: None) -> None:
+    """Serve until interrupted.
+
+    Parameters
+    ----------
+    sandbox : Sandbox
+        What to serve.
+    on_ready : callable
+        Called once with the base address.
+
+    Raises
+    ------
+    FaultError
+        If the port is taken.
+    """
+
+    async def serve() -> None:
+        async with sandbox:
+            on_ready(sandbox.base_url)
+            await asyncio.Event().wait()
+
+    try:
+        asyncio.run(serve())
+    except KeyboardInterrupt:
+        return
