@@ -1,0 +1,112 @@
+"""Every finding about cells, in order: the history behind the ledger's present."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date
+
+import numpy as np
+from sqlalchemy import Connection, insert, select
+
+from tapemill.clock.injected import Clock
+from tapemill.lake.control.cells import CellRecord, CellState
+from tapemill.lake.control.checksum import checked, seal
+from tapemill.lake.control.engine import Database
+from tapemill.lake.control.schema import cell_events
+from tapemill.secrets import redact
+
+__all__ = ["CellEvent", "CellEvents"]
+
+
+@dataclass(frozen=True)
+class CellEvent:
+    """One finding that touched a cell; `rows` counts all cells of the finding."""
+
+    event_id: int
+    symbol: str
+    state: CellState
+    reason: str
+    rows: int
+    cells: int
+    answer_id: int | None
+    batch_id: int | None
+    at_ns: int
+
+
+class CellEvents:
+    """Append-only history of the ledger; one row per finding, however many cells it touched."""
+
+    def __init__(self, database: Database, clock: Clock) -> None:
+        self._database = database
+        self._clock = clock
+
+    def add(
+        self, connection: Connection, records: Sequence[CellRecord], *, batch_id: int | None
+    ) -> None:
+        """Append one event per record, inside the transaction that changes the cells."""
+        first = self._database.next_id(connection, cell_events)
+        now = self._clock.now_ns()
+        rows = []
+        for event_id, record in enumerate(records, start=first):
+            counts = np.broadcast_to(np.asarray(record.rows), (len(record.sessions),))
+            days = np.sort(np.array(record.sessions, dtype="datetime64[D]"))
+            row = {
+                "event_id": event_id,
+                "dataset": record.dataset,
+                "symbol": record.symbol,
+                "first_session": str(days[0]),
+                "last_session": str(days[-1]),
+                "days": days.astype("<i4").tobytes(),
+                "state": int(record.state),
+                "reason": redact(record.reason),
+                "row_count": int(counts.sum()),
+                "answer_id": record.answer_id,
+                "batch_id": batch_id,
+                "at_ns": now,
+            }
+            rows.append(seal(cell_events, row))
+        connection.execute(insert(cell_events), rows)
+
+    def of(
+        self, connection: Connection, dataset: str, symbols: Sequence[str], session: date
+    ) -> list[CellEvent]:
+        """Events that touched the cells of `symbols` on `session`, oldest first."""
+        iso = session.isoformat()
+        statement = (
+            select(cell_events)
+            .where(
+                cell_events.c.dataset == dataset,
+                cell_events.c.symbol.in_(list(symbols)),
+                cell_events.c.first_session <= iso,
+                cell_events.c.last_session >= iso,
+            )
+            .order_by(cell_events.c.event_id)
+        )
+        day = np.datetime64(session, "D").astype(np.int32)
+        found = []
+        for row in connection.execute(statement).mappings():
+            values = checked(cell_events, row)
+            days = np.frombuffer(values["days"], dtype="<i4")
+            if day in days:
+                found.append(
+                    CellEvent(
+                        values["event_id"],
+                        values["symbol"],
+                        CellState(values["state"]),
+                        values["reason"],
+                        values["row_count"],
+                        len(days),
+                        values["answer_id"],
+                        values["batch_id"],
+                        values["at_ns"],
+                    )
+                )
+        return found
+
+    def last(
+        self, connection: Connection, dataset: str, symbol: str, session: date
+    ) -> CellEvent | None:
+        """The newest event of one cell."""
+        events = self.of(connection, dataset, [symbol], session)
+        return events[-1] if events else None

@@ -1,0 +1,193 @@
+"""What one cell of the ledger is, and how a year of cells lies in a blob."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date
+from enum import IntEnum
+
+import numpy as np
+import numpy.typing as npt
+
+from tapemill.errors import CorruptError, DateError
+
+__all__ = [
+    "COMPLETE",
+    "MARKET",
+    "SLOTS",
+    "Cell",
+    "CellMatrix",
+    "CellRecord",
+    "CellState",
+    "SessionSlots",
+    "blob_crc",
+    "overlay",
+    "read_blob",
+]
+
+SLOTS = 366
+"""Slots of a year's blob: day of the year from 0, so no calendar is needed to read it."""
+
+MARKET = "*"
+"""The symbol of a cell that covers the whole market of its session."""
+
+
+class CellState(IntEnum):
+    """What is known of one (dataset, symbol, session)."""
+
+    PENDING = 0
+    DATA = 1
+    EMPTY = 2
+    NOT_ENTITLED = 3
+    OUT_OF_WINDOW = 4
+    RATE_LIMITED = 5
+    TRANSIENT = 6
+    BAD_ANSWER = 7
+    PARTIAL = 8
+
+
+COMPLETE = frozenset({CellState.DATA, CellState.EMPTY})
+"""The only states that close a cell: rows arrived, or their absence was confirmed."""
+
+_IS_COMPLETE = np.array([state in COMPLETE for state in CellState])
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One cell with the reason of its last event."""
+
+    state: CellState
+    reason: str
+    rows: int
+    versions: int
+    updated_ns: int | None
+
+
+@dataclass(frozen=True)
+class CellMatrix:
+    """Cells of symbols (axis 0) by sessions (axis 1): uint8 states, uint32 rows, uint16 versions.
+
+    A cell that the symbol itself has not completed shows the market's cell where that is complete;
+    its rows are then those of the whole market.
+    """
+
+    states: npt.NDArray[np.uint8]
+    rows: npt.NDArray[np.uint32]
+    versions: npt.NDArray[np.uint16]
+
+
+@dataclass(frozen=True)
+class CellRecord:
+    """One finding about cells of one symbol.
+
+    Parameters
+    ----------
+    dataset, symbol : str
+        `symbol` "*" stands for the whole market.
+    sessions : sequence of date
+        Exchange dates, each once.
+    state : CellState
+        What was found.
+    reason : str
+        Why, in words; empty for plain success.
+    rows : int or sequence of int
+        Rows that the cell now has; one number for every session, or one each.
+    answer_id : int, optional
+        The stored answer that says so.
+    raw_sha256 : str, optional
+        The raw object, where there is no answer (imported files).
+    """
+
+    dataset: str
+    symbol: str
+    sessions: Sequence[date]
+    state: CellState
+    reason: str = ""
+    rows: int | Sequence[int] = 0
+    answer_id: int | None = None
+    raw_sha256: str | None = None
+
+
+class SessionSlots:
+    """Sessions split into the years and slots where their cells lie.
+
+    Parameters
+    ----------
+    sessions : sequence of date
+        Each date once, in any order; the order is kept in every result.
+
+    Raises
+    ------
+    DateError
+        A session is given twice.
+    """
+
+    def __init__(self, sessions: Sequence[date]) -> None:
+        self.days = np.array(sessions, dtype="datetime64[D]")
+        if len(np.unique(self.days)) != len(self.days):
+            raise DateError(
+                "a session is given twice", next_step="give every session of the range once"
+            )
+        start_of_year = self.days.astype("datetime64[Y]")
+        years = start_of_year.astype(np.int64) + 1970
+        slots = (self.days - start_of_year.astype("datetime64[D]")).astype(np.int64)
+        self.by_year: dict[int, tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]] = {}
+        for year in np.unique(years).tolist():
+            (columns,) = np.nonzero(years == year)
+            self.by_year[year] = (columns, slots[columns])
+        self.count = len(self.days)
+
+
+def blob_crc(dataset: str, symbol: str, year: int, *blobs: bytes) -> int:
+    """CRC-32 over blobs and their place, so that a blob in a wrong row is found as well."""
+    crc = zlib.crc32(f"{dataset}/{symbol}/{year}".encode())
+    for blob in blobs:
+        crc = zlib.crc32(blob, crc)
+    return crc
+
+
+def read_blob(
+    dataset: str, symbol: str, year: int, crc: int, *blobs: bytes, slot_bytes: int
+) -> None:
+    """Verify the blobs of one year before anything is read from them.
+
+    Raises
+    ------
+    CorruptError
+        The blobs differ from their checksum; the message names dataset, symbol and year.
+    """
+    sound = (
+        all(isinstance(blob, bytes) for blob in blobs)
+        and sum(map(len, blobs)) == SLOTS * slot_bytes
+        and blob_crc(dataset, symbol, year, *blobs) == crc
+    )
+    if not sound:
+        raise CorruptError(
+            f"the ledger of {dataset} {symbol} {year} differs from its checksum",
+            where=f"ledger {dataset}/{symbol}/{year}",
+            next_step="run `tapemill verify`, then restore the control state from a backup",
+        )
+
+
+def overlay(
+    own: npt.NDArray[np.uint8], market: npt.NDArray[np.uint8]
+) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.bool_]]:
+    """Lay the market's states under a symbol's own.
+
+    Parameters
+    ----------
+    own : uint8 array [symbol, session]
+    market : uint8 array [session]
+
+    Returns
+    -------
+    states : uint8 array [symbol, session]
+    from_market : bool array [symbol, session]
+        Where the market's cell is the one that counts.
+    """
+    settled_by_market = _IS_COMPLETE[market][np.newaxis, :] & ~_IS_COMPLETE[own]
+    silent = (own == CellState.PENDING) & (market != CellState.PENDING)[np.newaxis, :]
+    from_market = settled_by_market | silent
+    return np.where(from_market, market[np.newaxis, :], own), from_market
