@@ -38,15 +38,17 @@ class Secret:
     Raises
     ------
     ConfigError
-        When the value is empty or holds white space or control characters.
+        When the value is empty, in quotes, or holds white space or control characters.
     """
 
     __slots__ = ("_value", "name")
 
     def __init__(self, value: str, name: str) -> None:
-        if not value or any(character.isspace() or ord(character) < 32 for character in value):
+        unusable = any(character.isspace() or ord(character) < 32 for character in value)
+        quoted = value[:1] in {"'", '"'} and value[-1:] == value[:1]
+        if not value or unusable or quoted:
             raise ConfigError(
-                f"the secret {name} is empty or holds white space",
+                f"the secret {name} is empty, in quotes or holds white space",
                 next_step="set it again without quotes, spaces or line ends",
             )
         self._value = value

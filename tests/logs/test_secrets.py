@@ -59,7 +59,7 @@ def test_equality_without_showing() -> None:
     assert CANARY_SECRET != CANARY
 
 
-@pytest.mark.parametrize("value", ["", "two words", "key\n", "\tkey", "a\x00b"])
+@pytest.mark.parametrize("value", ["", "two words", "key\n", "\tkey", "a\x00b", "'key'", '"key"'])
 def test_unusable_values_are_refused_without_being_shown(value: str) -> None:
     with pytest.raises(ConfigError, match=r"test\.bad") as caught:
         Secret(value, "test.bad")

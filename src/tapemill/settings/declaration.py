@@ -1,0 +1,255 @@
+"""Every configuration key, declared once: name, type, bounds, default, unit, meaning.
+
+The loader, the messages, ``tapemill config show`` and the reference page all read these classes.
+A key that nobody reads is a defect: remove it here when its last reader goes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import msgspec
+from msgspec import Meta, field
+
+from tapemill.secrets import Secret
+
+if TYPE_CHECKING:
+    from tapemill.clock.injected import Clock
+
+__all__ = [
+    "BreakerSettings",
+    "ChecksSettings",
+    "ClockSettings",
+    "FinraSettings",
+    "LakeSettings",
+    "LandingSettings",
+    "LeaseSettings",
+    "LogsSettings",
+    "MassiveSettings",
+    "RetrySettings",
+    "Settings",
+]
+
+
+def _about(
+    description: str, unit: str = "", env: tuple[str, ...] = (), **bounds: int | float
+) -> Meta:
+    """Metadata of a key; `env` replaces the regular ``TAPEMILL_<SECTION>_<KEY>``."""
+    options: dict[str, Any] = {"extra": {"unit": unit, "env": env}, **bounds}
+    return Meta(description=description, **options)
+
+
+class LakeSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """Where the tables lie."""
+
+    location: Annotated[
+        str, _about("Folder or object-store URL of the lake", env=("TAPEMILL_LAKE",))
+    ] = "./lake"
+    control_url: Annotated[
+        str,
+        _about("SQLAlchemy URL of the control state; empty: SQLite inside the lake's folder"),
+    ] = ""
+    storage_options: Annotated[
+        dict[str, str],
+        _about("Options of the object store; its keys belong in the environment"),
+    ] = field(default_factory=dict)
+
+
+class MassiveSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """Massive (formerly Polygon.io) REST."""
+
+    base_url: Annotated[str, _about("Address of the API; the sandbox's for rehearsals")] = (
+        "https://api.massive.com"
+    )
+    api_key: Annotated[
+        Secret | None,
+        _about("API key", env=("MASSIVE_API_KEY", "POLYGON_API_KEY")),
+    ] = None
+    plan: Annotated[
+        Literal["free", "starter", "developer", "advanced"],
+        _about("Subscription; sets the defaults of the limits below"),
+    ] = "free"
+    calls_per_minute: Annotated[int, _about("Calls in any 60 s", "calls", ge=1)] = 5
+    calls_per_day: Annotated[int, _about("Calls in any 24 h; 0: no limit", "calls", ge=0)] = 7200
+    calls_per_session: Annotated[
+        int, _about("Calls of one fetch command; 0: no limit", "calls", ge=0)
+    ] = 0
+    rate_margin_seconds: Annotated[
+        float,
+        _about("Added to each rate window, so that jitter on the wire cannot exceed it", "s", ge=0),
+    ] = 1.5
+    history_days: Annotated[
+        int, _about("How far back the plan reaches, calendar days", "days", ge=1)
+    ] = 730
+    same_day: Annotated[bool, _about("Whether the plan serves today's bars")] = False
+    feed_delay_minutes: Annotated[
+        int, _about("Delay of the plan's data, part of known_at", "min", ge=0, le=1440)
+    ] = 15
+    timeout_seconds: Annotated[float, _about("Longest wait for one answer", "s", gt=0)] = 30.0
+    connect_timeout_seconds: Annotated[float, _about("Longest wait to connect", "s", gt=0)] = 5.0
+    max_in_flight: Annotated[int, _about("Calls under way at once", "calls", ge=1, le=256)] = 4
+
+
+class FinraSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """FINRA daily short volume: CDN files and Query API."""
+
+    cdn_url: Annotated[str, _about("Address of the daily files")] = "https://cdn.finra.org"
+    api_url: Annotated[str, _about("Address of the Query API")] = "https://api.finra.org"
+    token_url: Annotated[str, _about("Address that issues OAuth tokens")] = (
+        "https://ews.fip.finra.org/fip/rest/ews/oauth2/access_token"  # noqa: S105
+    )
+    client_id: Annotated[
+        Secret | None, _about("OAuth client; the public API needs none", env=("FINRA_CLIENT_ID",))
+    ] = None
+    client_secret: Annotated[
+        Secret | None, _about("Secret of the OAuth client", env=("FINRA_CLIENT_SECRET",))
+    ] = None
+    calls_per_minute: Annotated[int, _about("Calls in any 60 s", "calls", ge=1)] = 60
+    calls_per_day: Annotated[int, _about("Calls in any 24 h; 0: no limit", "calls", ge=0)] = 0
+    calls_per_session: Annotated[
+        int, _about("Calls of one fetch command; 0: no limit", "calls", ge=0)
+    ] = 0
+    rate_margin_seconds: Annotated[
+        float,
+        _about("Added to each rate window, so that jitter on the wire cannot exceed it", "s", ge=0),
+    ] = 1.5
+    timeout_seconds: Annotated[float, _about("Longest wait for one answer", "s", gt=0)] = 30.0
+    connect_timeout_seconds: Annotated[float, _about("Longest wait to connect", "s", gt=0)] = 5.0
+    max_in_flight: Annotated[int, _about("Calls under way at once", "calls", ge=1, le=256)] = 4
+
+
+class RetrySettings(msgspec.Struct, frozen=True, kw_only=True):
+    """Attempts after a transient failure."""
+
+    attempts: Annotated[int, _about("Calls spent on one request at most", "calls", ge=1)] = 6
+    first_wait_seconds: Annotated[float, _about("Wait before the second attempt", "s", gt=0)] = 1.0
+    longest_wait_seconds: Annotated[
+        float, _about("Cap of the doubling wait, also of Retry-After", "s", gt=0)
+    ] = 60.0
+
+
+class BreakerSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """When a failing vendor is left alone."""
+
+    window: Annotated[int, _about("Latest calls that are judged", "calls", ge=1)] = 50
+    error_fraction: Annotated[
+        float, _about("Pause above this share of failures", "fraction", gt=0, le=1)
+    ] = 0.20
+    consecutive: Annotated[int, _about("Pause after so many failures in a row", "calls", ge=1)] = 5
+    first_probe_seconds: Annotated[float, _about("Pause before the first probe", "s", gt=0)] = 60.0
+    longest_probe_seconds: Annotated[
+        float, _about("Cap of the pause, which doubles", "s", gt=0)
+    ] = 900.0
+
+
+class LandingSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """How answers are gathered into commits of bronze."""
+
+    batch_rows: Annotated[int, _about("Commit at so many rows", "rows", ge=1)] = 1000
+    batch_seconds: Annotated[float, _about("Commit after so long", "s", gt=0)] = 1.0
+
+
+class LeaseSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """How several processes share one plan."""
+
+    seconds: Annotated[float, _about("A silent owner loses its task after", "s", ge=1)] = 60.0
+
+
+class ChecksSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """Limits of coverage and plausibility. Tier 1: symbols that trade in nearly every minute."""
+
+    tier1_trades_per_minute: Annotated[
+        float, _about("Median trades a minute from which a symbol is tier 1", "trades/min", gt=0)
+    ] = 50.0
+    tier1_coverage_min_frac: Annotated[
+        float, _about("Least share of minutes present, tier 1", "fraction", ge=0, le=1)
+    ] = 0.97
+    tier2_coverage_min_frac: Annotated[
+        float, _about("Least share of minutes present, tier 2", "fraction", ge=0, le=1)
+    ] = 0.85
+    tier1_longest_missing_run: Annotated[
+        int, _about("Longest run of missing minutes, tier 1", "min", ge=0)
+    ] = 5
+    tier2_longest_missing_run: Annotated[
+        int, _about("Longest run of missing minutes, tier 2", "min", ge=0)
+    ] = 15
+    vendor_incident_frac: Annotated[
+        float,
+        _about(
+            "Share of tier 1 symbols missing the same minute that makes it the vendor's incident",
+            "fraction",
+            gt=0,
+            le=1,
+        ),
+    ] = 0.02
+    jump_mad_multiple: Annotated[
+        float, _about("Suspect a price move beyond this many median deviations", "MAD", gt=0)
+    ] = 12.0
+    sentinels: Annotated[
+        tuple[float, ...], _about("Prices that vendors write for a missing value", "USD")
+    ] = (999.99, 9999.99, 99999.99, 999999.99)
+    unit_change_ratio: Annotated[
+        float, _about("Median of a column moved by this factor: its unit changed", "ratio", gt=1)
+    ] = 1000.0
+
+
+class LogsSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """Messages on standard error."""
+
+    json: Annotated[bool, _about("One JSON object a line")] = False
+    level: Annotated[
+        Literal["DEBUG", "INFO", "WARNING", "ERROR"], _about("Least severity shown")
+    ] = "WARNING"
+
+
+class ClockSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """What time it is."""
+
+    now: Annotated[
+        str,
+        _about("Moment to stand still at, ISO 8601 with offset, for replays; empty: the machine's"),
+    ] = ""
+
+    def make(self) -> Clock:
+        """The machine's clock, or one that stands still at `now`."""
+        from tapemill.clock.injected import SYSTEM_CLOCK, FixedClock
+
+        if not self.now:
+            return SYSTEM_CLOCK
+        moment = datetime.fromisoformat(self.now)
+        whole = int(moment.replace(microsecond=0).timestamp())
+        return FixedClock(whole * 10**9 + moment.microsecond * 1000)
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True):
+    """All settings, one attribute a section; make them by `load_settings`."""
+
+    lake: LakeSettings = LakeSettings()
+    massive: MassiveSettings = MassiveSettings()
+    finra: FinraSettings = FinraSettings()
+    retry: RetrySettings = RetrySettings()
+    breaker: BreakerSettings = BreakerSettings()
+    landing: LandingSettings = LandingSettings()
+    lease: LeaseSettings = LeaseSettings()
+    checks: ChecksSettings = ChecksSettings()
+    logs: LogsSettings = LogsSettings()
+    clock: ClockSettings = ClockSettings()
+    origins: dict[str, str] = field(default_factory=dict)
+
+    def origin(self, key: str) -> str:
+        """Where the value of a key such as ``"lake.location"`` came from."""
+        return self.origins.get(key, "default")
+
+    def override(self, values: Mapping[str, Any] | None = None, /, **more: Any) -> Settings:
+        """A copy with some keys replaced: ``override({"massive.base_url": "…"})``.
+
+        Raises
+        ------
+        ConfigError
+            Unknown key or unacceptable value.
+        """
+        from tapemill.settings.load import overridden
+
+        return overridden(self, {**(values or {}), **more})
