@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import date, datetime
 from functools import cached_property, lru_cache
 
@@ -17,11 +15,12 @@ from tapemill.errors import DateError, UnknownNameError, did_you_mean
 from tapemill.world.corporate_actions import Plan, plan_events
 from tapemill.world.daily import FRACTIONAL_FROM, MICRO, DailyPath, draw_daily
 from tapemill.world.minutes import BAR_SCHEMA, draw_minutes
+from tapemill.world.register import Listing, Register
 from tapemill.world.seeds import stream
 from tapemill.world.short_volume import draw_short_volume
 from tapemill.world.specs import SymbolSpec, specs_for
 
-__all__ = ["SHORT_VOLUME_SCHEMA", "Listing", "Market"]
+__all__ = ["SHORT_VOLUME_SCHEMA", "Market"]
 
 SHORT_VOLUME_SCHEMA = pl.Schema(
     {
@@ -36,16 +35,6 @@ SHORT_VOLUME_SCHEMA = pl.Schema(
 """Volumes in millionths of a share; `facility` is B, Q, N, or a list such as ``B,Q,N``."""
 
 _CACHED_SESSIONS = 4_000
-
-
-@dataclass(frozen=True)
-class Listing:
-    """A ticker and the sessions ``[first, last]`` (indices) in which it traded."""
-
-    ticker: str
-    spec: SymbolSpec
-    first: int
-    last: int
 
 
 class Market:
@@ -95,7 +84,11 @@ class Market:
             spec.symbol: plan_events(seed, spec, self.sessions, circuit_breaker)
             for spec in self.specs
         }
+        self._register = Register(
+            seed, self.sessions, [(spec, self._plans[spec.symbol]) for spec in self.specs]
+        )
         self._daily: dict[str, DailyPath] = {}
+        self._short_volume = lru_cache(_CACHED_SESSIONS)(self._draw_short_volume)
         self._minutes = lru_cache(_CACHED_SESSIONS)(self._draw_minutes)
 
     @property
@@ -103,17 +96,10 @@ class Market:
         """Current tickers, one a company."""
         return tuple(spec.symbol for spec in self.specs)
 
-    @cached_property
+    @property
     def listings(self) -> dict[str, Listing]:
         """Every ticker that ever traded in the window, the given-up ones included."""
-        final = len(self.sessions) - 1
-        found = {}
-        for spec in self.specs:
-            renamed = self._plans[spec.symbol].renamed_at
-            if renamed is not None:
-                found[spec.formerly] = Listing(spec.formerly, spec, 0, renamed - 1)
-            found[spec.symbol] = Listing(spec.symbol, spec, renamed or 0, final)
-        return found
+        return self._register.listings
 
     def spec(self, ticker: str) -> SymbolSpec:
         """Planted parameters of the company behind a ticker.
@@ -170,11 +156,7 @@ class Market:
         listing = self._listing(symbol)
         path = self._path(listing.spec)
         pick = np.array(
-            [
-                i
-                for d in self.session_dates(start, end)
-                if self._traded(listing, i := self._index[d])
-            ],
+            [i for d in self.session_dates(start, end) if listing.traded(i := self._index[d])],
             dtype=np.int64,
         )
         midnight = [eastern_ns(self.sessions[i].session, 0) // 1_000_000 for i in pick]
@@ -201,97 +183,23 @@ class Market:
 
     def splits(self) -> pl.DataFrame:
         """Planned splits: ticker, execution_date, split_from, split_to (new shares for old)."""
-        rows = [
-            (
-                self._ticker_at(spec, s.index),
-                self.sessions[s.index].session,
-                s.split_from,
-                s.split_to,
-            )
-            for spec in self.specs
-            for s in self._plans[spec.symbol].splits
-        ]
-        schema = {
-            "ticker": pl.String,
-            "execution_date": pl.Date,
-            "split_from": pl.Int64,
-            "split_to": pl.Int64,
-        }
-        return pl.DataFrame(rows, schema=schema, orient="row").sort("execution_date", "ticker")
+        return self._register.splits()
 
     def dividends(self) -> pl.DataFrame:
-        """Cash dividends in dollars a share of the ex date's share count."""
-        rows = []
-        for spec in self.specs:
-            cash = self._path(spec).dividends
-            for d in self._plans[spec.symbol].dividends:
-                ex_date = self.sessions[d.index].session
-                ticker = self._ticker_at(spec, d.index)
-                rows.append((ticker, ex_date, d.declared, d.record, d.pay, cash[d.index]))
-        schema = {
-            "ticker": pl.String,
-            "ex_dividend_date": pl.Date,
-            "declaration_date": pl.Date,
-            "record_date": pl.Date,
-            "pay_date": pl.Date,
-            "cash_amount": pl.Float64,
-        }
-        return pl.DataFrame(rows, schema=schema, orient="row").sort("ex_dividend_date", "ticker")
+        """Cash dividends in dollars a share of the ex date's share count, with their dates."""
+        return self._register.dividends(lambda spec: self._path(spec).dividends)
 
     def halts(self) -> pl.DataFrame:
         """Planted halts: symbol, session, start_ns, end_ns (end exclusive), reason."""
-        rows = [
-            (
-                self._ticker_at(spec, h.index),
-                self.sessions[h.index].session,
-                h.start_ns,
-                h.end_ns,
-                h.reason,
-            )
-            for spec in self.specs
-            for h in self._plans[spec.symbol].halts
-        ]
-        schema = {
-            "symbol": pl.String,
-            "session": pl.Date,
-            "start_ns": pl.Int64,
-            "end_ns": pl.Int64,
-            "reason": pl.String,
-        }
-        return pl.DataFrame(rows, schema=schema, orient="row").sort("session", "symbol")
+        return self._register.halts()
 
     def symbol_changes(self) -> pl.DataFrame:
-        """Changes of ticker: old, new, and the first session of the new one."""
-        rows = [
-            (spec.formerly, spec.symbol, self.sessions[plan.renamed_at].session)
-            for spec in self.specs
-            if (plan := self._plans[spec.symbol]).renamed_at is not None
-        ]
-        schema = {"old_ticker": pl.String, "new_ticker": pl.String, "effective_date": pl.Date}
-        return pl.DataFrame(rows, schema=schema, orient="row")
+        """Changes of ticker: old_ticker, new_ticker, effective_date (first session of the new)."""
+        return self._register.symbol_changes()
 
     def tickers(self) -> pl.DataFrame:
         """Every ticker, its identity and life; both names of a company share their FIGI."""
-        rows = []
-        for listing in self.listings.values():
-            spec = listing.spec
-            mark = hashlib.sha256(f"{self.seed}/{spec.symbol}".encode()).hexdigest().upper()
-            last = self.sessions[listing.last].session
-            rows.append(
-                {
-                    "ticker": listing.ticker,
-                    "name": f"Synthetic {spec.symbol} ({spec.tier})",
-                    "kind": spec.kind,
-                    "primary_exchange": spec.exchange,
-                    "composite_figi": f"BBG00{mark[:7]}",
-                    "share_class_figi": f"BBG00{mark[7:14]}",
-                    "cik": f"{int(mark[:8], 16) % 2_000_000:010d}",
-                    "first_session": self.sessions[listing.first].session,
-                    "last_session": last,
-                    "renamed": listing.ticker != spec.symbol,
-                }
-            )
-        return pl.DataFrame(rows).sort("ticker")
+        return self._register.tickers()
 
     def short_volume(self, session: date) -> pl.DataFrame:
         """Off-exchange short volume of a session, one row per symbol and facility.
@@ -302,23 +210,7 @@ class Market:
             ``SHORT_VOLUME_SCHEMA``, facilities B, Q and N only, sorted by symbol.
             :meth:`consolidated_short_volume` sums them.
         """
-        index = self._index.get(session)
-        rows: list[tuple[date, str, str, int, int, int]] = []
-        for listing in self.listings.values() if index is not None else ():
-            if index is None or not self._traded(listing, index):
-                continue
-            spec = listing.spec
-            drawn = draw_short_volume(
-                stream(self.seed, "short", spec.symbol, session.toordinal()),
-                spec.tier,
-                int(self._path(spec).volume_micro[index]),
-                fractional=session >= FRACTIONAL_FROM,
-            )
-            rows.extend(
-                (session, listing.ticker, f.facility, f.short, f.exempt, f.total) for f in drawn
-            )
-        frame = pl.DataFrame(rows, schema=SHORT_VOLUME_SCHEMA, orient="row")
-        return frame.sort("symbol", maintain_order=True)
+        return self._short_volume(session)
 
     def consolidated_short_volume(self, session: date) -> pl.DataFrame:
         """Sum over facilities, as the consolidated (CNMS) file has it."""
@@ -340,16 +232,9 @@ class Market:
             )
         return listing
 
-    def _traded(self, listing: Listing, index: int) -> bool:
-        return listing.first <= index <= listing.last
-
     def _trading_index(self, ticker: str, session: date) -> int | None:
         index = self._index.get(session)
-        return index if index is not None and self._traded(self._listing(ticker), index) else None
-
-    def _ticker_at(self, spec: SymbolSpec, index: int) -> str:
-        renamed = self._plans[spec.symbol].renamed_at
-        return spec.formerly if renamed is not None and index < renamed else spec.symbol
+        return index if index is not None and self._listing(ticker).traded(index) else None
 
     # -- drawing -----------------------------------------------------------------------------
 
@@ -382,3 +267,22 @@ class Market:
             )
             for key, frame in everything.partition_by("t", as_dict=True).items()
         }
+
+    def _draw_short_volume(self, session: date) -> pl.DataFrame:
+        index = self._index.get(session)
+        rows: list[tuple[date, str, str, int, int, int]] = []
+        for listing in self.listings.values() if index is not None else ():
+            if index is None or not listing.traded(index):
+                continue
+            spec = listing.spec
+            drawn = draw_short_volume(
+                stream(self.seed, "short", spec.symbol, session.toordinal()),
+                spec.tier,
+                int(self._path(spec).volume_micro[index]),
+                fractional=session >= FRACTIONAL_FROM,
+            )
+            rows.extend(
+                (session, listing.ticker, f.facility, f.short, f.exempt, f.total) for f in drawn
+            )
+        frame = pl.DataFrame(rows, schema=SHORT_VOLUME_SCHEMA, orient="row")
+        return frame.sort("symbol", maintain_order=True)

@@ -8,14 +8,9 @@ the stage.
 
 from __future__ import annotations
 
+from tapemill.world.sandbox.blocking import SandboxThread, run_sandbox
 from tapemill.world.sandbox.faults import FAULTS, Fault, FaultKind, FaultPlan
-from tapemill.world.sandbox.server import (
-    SANDBOX_CLIENT,
-    SANDBOX_KEY,
-    Sandbox,
-    SandboxThread,
-    run_sandbox,
-)
+from tapemill.world.sandbox.server import SANDBOX_CLIENT, SANDBOX_KEY, Sandbox
 from tapemill.world.sandbox.wire import Call, Reply
 
 __all__ = [

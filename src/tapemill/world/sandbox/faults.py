@@ -242,12 +242,17 @@ class FaultPlan:
             found.append(fault)
         return found
 
-    def data_faults(self, elapsed: float) -> list[Fault]:
-        """Data faults in their time window; symbols and sessions select within them."""
+    def data_faults(self, vendor: str, elapsed: float) -> list[Fault]:
+        """Data faults of a vendor in their time window.
+
+        Facts do not flicker: symbols and sessions select, not paths, chances or counts.
+        """
         return [
             switch.fault
             for switch in self._switches
-            if FAULTS[switch.fault.kind].stage == "data" and _in_window(switch.fault, elapsed)
+            if FAULTS[switch.fault.kind].stage == "data"
+            and switch.fault.vendor in ("*", vendor)
+            and _in_window(switch.fault, elapsed)
         ]
 
 

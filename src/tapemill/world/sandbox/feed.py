@@ -71,12 +71,12 @@ class VendorFeed:
 
     @property
     def faulty(self) -> bool:
-        """Whether any data fault is on; only then answers may differ between fetches."""
+        """Whether a data fault of Massive is on; only then answers may differ between fetches."""
         return bool(self.faults())
 
-    def faults(self) -> list[Fault]:
-        """Data faults that act now."""
-        return self.plan.data_faults(self._elapsed())
+    def faults(self, vendor: str = "massive") -> list[Fault]:
+        """Data faults of a vendor that act now."""
+        return self.plan.data_faults(vendor, self._elapsed())
 
     def reset(self) -> None:
         """Forget what was fetched."""
@@ -124,20 +124,27 @@ class VendorFeed:
         ]
         return Served(pl.concat(rows))
 
-    def short_volume(self, session: date, *, consolidated: bool) -> Served:
-        """Rows of FINRA's publication of a session, after 18:00 New York of its date."""
-        source = self.market.consolidated_short_volume if consolidated else self.market.short_volume
-        truth = source(session)
+    def short_volume(self, session: date, facility: str, vendor: str) -> Served:
+        """Rows of FINRA's publication of a session, after 18:00 New York of its date.
+
+        `facility` is a market code, ``"*"`` for one row per symbol and facility, or ``"CNMS"``
+        for their sum.
+        """
+        if facility == "CNMS":
+            truth = self.market.consolidated_short_volume(session)
+        else:
+            truth = self.market.short_volume(session)
+            truth = truth if facility == "*" else truth.filter(pl.col("facility") == facility)
         if self.now_ns() < eastern_ns(session, 18):
             return Served(truth.clear())
         frame, withheld = truth, 0
-        for fault in self.faults():
+        for fault in self.faults(vendor):
             tickers = {s for s, d in self.targets(fault) if d == session}
             if fault.kind not in PATTERNS or not tickers:
                 continue
-            fetch = self._fetch(f"short/{consolidated}", "*", session)
+            fetch = self._fetch(fault.kind, facility, session)
             before = frame.height
-            frame = altered_short_volume(fault, self.market, session, frame, tickers, fetch)
+            frame = altered_short_volume(fault, frame, tickers, fetch)
             withheld += before - frame.height if fault.kind == "replay_incomplete" else 0
         return Served(frame, withheld)
 
@@ -147,12 +154,15 @@ class VendorFeed:
             self.now_ns() >= eastern_ns(session, 18)
         )
 
-    def revision(self, session: date) -> int:
-        """How often the FINRA publication of a session was re-issued by now."""
-        return sum(
-            self._fetches["short/True", "*", session] > fault.number("fetches")
-            for fault in self.faults()
-            if fault.kind == "revised_data" and any(d == session for _, d in self.targets(fault))
+    def revision(self, session: date, facility: str) -> int:
+        """1 once the publication of a session has been re-issued, else 0."""
+        return max(
+            (
+                int(self._fetches["revised_data", facility, session] > fault.number("fetches"))
+                for fault in self.faults("finra_cdn")
+                if fault.kind == "revised_data"
+            ),
+            default=0,
         )
 
     def splits(self) -> pl.DataFrame:
@@ -199,7 +209,8 @@ class VendorFeed:
                 f"{kind!r} is not a fault of the data",
                 next_step=did_you_mean(kind, data) or f"known: {', '.join(data)}",
             )
-        pairs = {pair for f in self.faults() if f.kind == kind for pair in self.targets(f)}
+        on = (fault for fault in self.plan.faults if fault.kind == kind)
+        pairs = {pair for fault in on for pair in self.targets(fault)}
         rows = [(kind, symbol, session) for symbol, session in pairs]
         schema = {"fault": pl.String, "symbol": pl.String, "session": pl.Date}
         return pl.DataFrame(rows, schema=schema, orient="row").sort("symbol", "session")

@@ -27,7 +27,7 @@ _DENIED = (
     b'<?xml version="1.0" encoding="UTF-8"?>\n'
     b"<Error><Code>AccessDenied</Code><Message>Access Denied</Message></Error>"
 )
-_LARGEST_LIMIT, _DEFAULT_LIMIT, _ANONYMOUS_LIMIT = 5_000, 1_000, 5_000
+_LARGEST_LIMIT, _DEFAULT_LIMIT = 5_000, 1_000
 _TOKEN_SECONDS = 1_800
 _SECOND = 1_000_000_000
 
@@ -42,7 +42,8 @@ class FinraCdn:
         """Answer a file, or the store's 403 for what is not there (yet)."""
         found = _FILE.fullmatch(call.path)
         denied = Reply(403, _DENIED, {"content-type": "application/xml"})
-        if found is None or found["prefix"] not in {"CNMS", "FNRA", *_FACILITY_OF}:
+        prefix = found["prefix"] if found is not None else ""
+        if found is None or prefix not in {"CNMS", "FNRA", *_FACILITY_OF}:
             return denied
         try:
             day = date.fromisoformat(found["day"])
@@ -50,24 +51,17 @@ class FinraCdn:
             return denied
         if not self._feed.has_short_volume(day):
             return denied
-        served = self._rows(found["prefix"], self._anchored(day))
-        body = "\n".join(
-            [_HEADER, *_lines(served.frame), str(served.frame.height + served.withheld)]
-        )
+        facility = "CNMS" if prefix == "CNMS" else _FACILITY_OF.get(prefix, "D")
+        served = self._feed.short_volume(self._anchored(day), facility, "finra_cdn")
+        rows, claimed = served.frame, served.frame.height + served.withheld
+        body = "\n".join([_HEADER, *_lines(rows), str(claimed)])
         # A re-issued file is a day younger.
-        written = eastern_ns(day, 17, 42) + self._feed.revision(day) * 86_400 * _SECOND
+        written = eastern_ns(day, 17, 42) + self._feed.revision(day, facility) * 86_400 * _SECOND
         headers = {"content-type": "text/plain", "last-modified": http_date(written)}
         return Reply(200, f"{body}\n".encode(), headers)
 
-    def _rows(self, prefix: str, day: date) -> Served:
-        served = self._feed.short_volume(day, consolidated=prefix == "CNMS")
-        if prefix == "CNMS":
-            return served
-        mine = pl.col("facility") == _FACILITY_OF.get(prefix, "D")
-        return Served(served.frame.filter(mine), served.withheld)
-
     def _anchored(self, day: date) -> date:
-        for fault in self._feed.faults():
+        for fault in self._feed.faults("finra_cdn"):
             if fault.kind == "start_anchor_ignored":
                 dates = self._feed.market.session_dates(None, day)
                 return dates[-int(fault.number("sessions")) - 1 :][0]
@@ -137,7 +131,7 @@ class FinraApi:
         shown = {"duplicated_page": max(0, offset - limit), "cursor_loop": 0}.get(
             page_fault, offset
         )
-        page = rows.frame.slice(shown, limit)
+        page = _whole_numbers(rows.frame.slice(shown, limit))
         headers = {
             "record-total": str(rows.frame.height + rows.withheld),
             "record-offset": str(offset),
@@ -152,10 +146,9 @@ class FinraApi:
                 page.with_columns(pl.col(pl.Date).cast(pl.String)).to_dicts()
             )
             return Reply(200, body, {"content-type": "application/json", **headers})
-        style = "always" if asked.get("quoteValues", True) else "never"
         text = page.write_csv(
             separator=asked.get("delimiter", ","),
-            quote_style="always" if style == "always" else "never",
+            quote_style="always" if asked.get("quoteValues", True) else "never",
         )
         return Reply(200, text.encode(), {"content-type": "text/plain", **headers})
 
@@ -188,7 +181,7 @@ class FinraApi:
         first, last = _date_bounds(asked)
         frames, withheld = [], 0
         for session in self._feed.sessions(first, last):
-            served = self._feed.short_volume(session, consolidated=False)
+            served = self._feed.short_volume(session, "*", "finra_api")
             frames.append(served.frame)
             withheld += served.withheld
         rows = pl.concat([self._feed.market.short_volume(date(1900, 1, 1)), *frames])
@@ -205,14 +198,19 @@ class FinraApi:
         )
         for condition in _conditions(asked, rows.schema):
             rows = rows.filter(condition)
-        if all((rows[name] % 1 == 0).all() for name in rows.columns if name.endswith("Quantity")):
-            rows = rows.with_columns(pl.col("^.*Quantity$").cast(pl.Int64))
         fields = asked.get("fields") or []
         return Served(rows.select(fields) if fields else rows, withheld)
 
 
 def _number(name: str) -> pl.Expr:
     return pl.col(name) / MICRO
+
+
+def _whole_numbers(page: pl.DataFrame) -> pl.DataFrame:
+    """Write quantities without decimals where a page has none."""
+    names = [name for name in page.columns if name.endswith("Quantity")]
+    whole = all((page[name] % 1 == 0).all() for name in names)
+    return page.with_columns(pl.col(names).cast(pl.Int64)) if whole and names else page
 
 
 def _problem(status: int, text: str) -> Reply:

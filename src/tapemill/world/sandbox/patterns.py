@@ -9,6 +9,7 @@ import numpy as np
 import polars as pl
 
 from tapemill.clock.eastern import eastern_ns
+from tapemill.world.daily import MICRO
 from tapemill.world.market import Market
 from tapemill.world.sandbox.faults import Fault
 from tapemill.world.seeds import stream
@@ -220,24 +221,18 @@ def altered_daily(
 
 
 def altered_short_volume(
-    fault: Fault,
-    market: Market,
-    session: date,
-    rows: pl.DataFrame,
-    tickers: set[str],
-    fetch: int,
+    fault: Fault, rows: pl.DataFrame, tickers: set[str], fetch: int
 ) -> pl.DataFrame:
     """FINRA's rows of a session: absent at first, revised later, or not all delivered."""
     concerned = pl.col("symbol").is_in(sorted(tickers))
+    number = concerned.cum_sum() - 1
     if fault.kind == "late_data" and fetch <= fault.number("fetches"):
-        return rows.filter(~(concerned & (pl.int_range(pl.len()) % 3 == 0)))
+        return rows.filter(~(concerned & (number % 3 == 0)))
     if fault.kind == "revised_data" and fetch > fault.number("fetches"):
-        step = int(fault.number("every_row"))
-        first = pl.int_range(pl.len()) % step == 0
-        return rows.with_columns(
-            total=pl.when(concerned & first).then(pl.col("total") + 1_000_000).otherwise("total")
-        )
+        chosen = concerned & (number % int(fault.number("every_row")) == 0)
+        more = pl.when(chosen).then(pl.col("total") + MICRO).otherwise("total")
+        return rows.with_columns(total=more)
     if fault.kind == "replay_incomplete":
         missing = max(1, round(rows.height * fault.number("missing_frac")))
-        return rows.filter(~concerned | (pl.int_range(pl.len()) >= missing))
+        return rows.filter(~(concerned & (number < missing)))
     return rows

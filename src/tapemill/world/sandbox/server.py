@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
-import threading
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Collection, Mapping
 from types import TracebackType
 
 import msgspec
@@ -17,11 +15,11 @@ from tapemill.world.market import Market
 from tapemill.world.sandbox.faults import FAULTS, Fault, FaultPlan
 from tapemill.world.sandbox.feed import VendorFeed
 from tapemill.world.sandbox.finra import FinraApi, FinraCdn
-from tapemill.world.sandbox.massive import MassiveApi, PlanName, request_digest
+from tapemill.world.sandbox.massive import HISTORY_DAYS, MassiveApi, PlanName, request_digest
 from tapemill.world.sandbox.spoil import interrupted, spoiled, throttled
 from tapemill.world.sandbox.wire import Call, CallLog, Reply, http_date, json_reply, vendor_of
 
-__all__ = ["SANDBOX_CLIENT", "SANDBOX_KEY", "Sandbox", "SandboxThread", "run_sandbox"]
+__all__ = ["SANDBOX_CLIENT", "SANDBOX_KEY", "Sandbox"]
 
 SANDBOX_KEY = "sandbox-key"
 """API key that a sandbox knows unless it is given others."""
@@ -46,7 +44,10 @@ class Sandbox:
     now_ns : int
         The vendors' wall time, nanoseconds UTC; assign `now_ns` to let time pass.
     plan : {"free", "paid"}
-        What the key may see at Massive.
+        What the key may see at Massive: free is limited in time, paid sees all but the last
+        15 minutes.
+    history_days : int
+        How far back the free plan reaches.
     rate_per_minute : int or mapping of str to int, optional
         Calls in any sliding 60 seconds, at Massive or per vendor (``massive``, ``finra_cdn``,
         ``finra_api``); more are answered 429.
@@ -73,6 +74,7 @@ class Sandbox:
         *,
         now_ns: int,
         plan: PlanName = "free",
+        history_days: int = HISTORY_DAYS,
         rate_per_minute: int | Mapping[str, int] | None = None,
         faults: FaultPlan | None = None,
         api_keys: Collection[str] = (SANDBOX_KEY,),
@@ -94,7 +96,11 @@ class Sandbox:
         self._began = clock.monotonic()
         self._feed = VendorFeed(market, self.faults, lambda: self.now_ns, self._elapsed)
         self._massive = MassiveApi(
-            self._feed, plan=plan, api_keys=api_keys, request_id=self._request_id
+            self._feed,
+            plan=plan,
+            history_days=history_days,
+            api_keys=api_keys,
+            request_id=self._request_id,
         )
         self._cdn = FinraCdn(self._feed)
         self._query_api = FinraApi(
@@ -265,80 +271,3 @@ def _rates(given: int | Mapping[str, int] | None) -> dict[str, int]:
     if rates.keys() - vendors or any(rate < 1 for rate in rates.values()):
         raise UsageError(f"rate_per_minute must be at least 1 for {sorted(vendors)}, got {rates}")
     return rates
-
-
-class SandboxThread:
-    """A sandbox in a thread of its own, for blocking callers; a context manager.
-
-    Parameters
-    ----------
-    sandbox : Sandbox
-        Not yet serving; its attributes stay usable from the caller's thread.
-    """
-
-    def __init__(self, sandbox: Sandbox) -> None:
-        self.sandbox = sandbox
-        self._ready = threading.Event()
-        self._loop: asyncio.AbstractEventLoop | None = None
-        self._stop: asyncio.Event | None = None
-        self._failure: BaseException | None = None
-        self._thread = threading.Thread(target=self._run, name="sandbox", daemon=True)
-
-    @property
-    def base_url(self) -> str:
-        """Address of the sandbox, without a trailing slash."""
-        return self.sandbox.base_url
-
-    def __enter__(self) -> SandboxThread:
-        self._thread.start()
-        self._ready.wait()
-        if self._failure is not None:
-            self._thread.join()
-            raise self._failure
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if self._loop is not None and self._stop is not None:
-            self._loop.call_soon_threadsafe(self._stop.set)
-        self._thread.join()
-
-    def _run(self) -> None:
-        asyncio.run(self._until_stopped())
-
-    async def _until_stopped(self) -> None:
-        self._loop, self._stop = asyncio.get_running_loop(), asyncio.Event()
-        try:
-            async with self.sandbox:
-                self._ready.set()
-                await self._stop.wait()
-        except TapemillError as refused:
-            self._failure = refused
-        finally:
-            self._ready.set()
-
-
-def run_sandbox(sandbox: Sandbox, *, on_ready: Callable[[str], None] = lambda _: None) -> None:
-    """Serve until interrupted.
-
-    Parameters
-    ----------
-    sandbox : Sandbox
-        What to serve.
-    on_ready : callable
-        Called once with the base address.
-
-    Raises
-    ------
-    FaultError
-        If the port is taken.
-    """
-
-    async def serve() -> None:
-        async with sandbox:
-            on_ready(sandbox.base_url)
-            await asyncio.Event().wait()
-
-    try:
-        asyncio.run(serve())
-    except KeyboardInterrupt:
-        return
