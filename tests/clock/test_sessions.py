@@ -192,9 +192,9 @@ def test_stock_trade_date_is_the_new_york_date() -> None:
 def test_trade_dates_refuse_what_the_table_does_not_know() -> None:
     with pytest.raises(DateError, match="1996-12-31 lies outside the CMES"):
         CMES.trade_dates(pl.Series([eastern_ns(date(1996, 12, 31), 9)]))
-    last = CMES.coverage[1]
-    with pytest.raises(DateError, match="outside the CMES"):
-        CMES.trade_dates(pl.Series([eastern_ns(last, 18)]))
+    for evening in (CMES.coverage[1], date(2028, 12, 29)):  # the last Sunday and Friday
+        with pytest.raises(DateError, match="2029-01-01 lies outside the CMES"):
+            CMES.trade_dates(pl.Series([eastern_ns(evening, 18)]))
 
 
 def test_steps_between_sessions() -> None:

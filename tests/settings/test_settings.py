@@ -233,6 +233,16 @@ def test_wrong_environment(env, expected: str) -> None:
     assert expected in refused(env=env)
 
 
+def test_wrong_overrides() -> None:
+    assert "text, environment only" in refused(overrides={"massive.api_key": 5})
+    assert "did you mean 'lake.location'?" in refused(overrides={"lake.locatoin": "/x"})
+
+
+def test_a_broken_control_address_is_left_to_the_lake() -> None:
+    settings = load_settings(env={"TAPEMILL_LAKE_CONTROL_URL": "postgresql://[::1"})
+    assert settings.lake.control_url == "postgresql://[::1"
+
+
 def test_test_variables_are_no_settings() -> None:
     load_settings(env={"TAPEMILL_TEST_DATA": "/x", "TAPEMILL_REQUIRE_DATA": "1"})
 

@@ -8,7 +8,7 @@ import re
 import tomllib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, NoReturn
 from urllib.parse import unquote, urlsplit
 
 import msgspec
@@ -38,9 +38,7 @@ class _Given(NamedTuple):
     lenient: bool = False
 
 
-def _decode(kind: type, value: Any) -> Any:
-    if kind is Secret and isinstance(value, str):
-        return Secret(value, "settings")
+def _no_secret(kind: type, value: Any) -> NoReturn:
     raise TypeError(f"a {type(value).__name__} is no {kind.__name__}")
 
 
@@ -60,7 +58,9 @@ def _typed(key: Key, given: _Given) -> Any:
         container = isinstance(key.default, dict | tuple)
         if given.lenient and container and isinstance(value, str):
             value = msgspec.json.decode(value)
-        typed = msgspec.convert(value, key.annotation, strict=not given.lenient, dec_hook=_decode)
+        typed = msgspec.convert(
+            value, key.annotation, strict=not given.lenient, dec_hook=_no_secret
+        )
     except (msgspec.ValidationError, msgspec.DecodeError) as error:
         raise ConfigError(
             f"{_shown(key, given.value)} cannot be used",
