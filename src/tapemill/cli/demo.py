@@ -45,7 +45,7 @@ def run(
     from tapemill.logs import configure
     from tapemill.refine import build, check
     from tapemill.secrets import Secret
-    from tapemill.settings import load_settings
+    from tapemill.settings import default_settings
     from tapemill.world import Market, SandboxThread
 
     started = SYSTEM_CLOCK.monotonic()
@@ -57,7 +57,7 @@ def run(
     clock = FixedClock(eastern_ns(EVENING, 21))
     sessions = calendar("XNYS").session_dates(first, EVENING)
     with SandboxThread(market, now_ns=clock.now_ns(), plan="free") as sandbox:
-        settings = load_settings(env={}).override(
+        settings = default_settings().override(
             {
                 "lake.location": str(folder / "lake"),
                 "massive.base_url": sandbox.base_url,
