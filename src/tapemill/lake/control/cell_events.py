@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 
 import numpy as np
+import numpy.typing as npt
 from sqlalchemy import Connection, insert, select
 
 from tapemill.clock.injected import Clock
-from tapemill.lake.control.cells import CellRecord, CellState
+from tapemill.lake.control.cells import CellRecord, CellState, days_of
 from tapemill.lake.control.checksum import checked, seal
 from tapemill.lake.control.engine import Database
 from tapemill.lake.control.schema import cell_events
@@ -50,14 +52,14 @@ class CellEvents:
         rows = []
         for event_id, record in enumerate(records, start=first):
             counts = np.broadcast_to(np.asarray(record.rows), (len(record.sessions),))
-            days = np.sort(np.array(record.sessions, dtype="datetime64[D]"))
+            days = np.sort(days_of(record.sessions))
             row = {
                 "event_id": event_id,
                 "dataset": record.dataset,
                 "symbol": record.symbol,
                 "first_session": str(days[0]),
                 "last_session": str(days[-1]),
-                "days": days.astype("<i4").tobytes(),
+                "days": _encode(days),
                 "state": int(record.state),
                 "reason": redact(record.reason),
                 "row_count": int(counts.sum()),
@@ -87,7 +89,7 @@ class CellEvents:
         found = []
         for row in connection.execute(statement).mappings():
             values = checked(cell_events, row)
-            days = np.frombuffer(values["days"], dtype="<i4")
+            days = _decode(values["days"])
             if day in days:
                 found.append(
                     CellEvent(
@@ -110,3 +112,14 @@ class CellEvents:
         """The newest event of one cell."""
         events = self.of(connection, dataset, [symbol], session)
         return events[-1] if events else None
+
+
+def _encode(days: npt.NDArray[np.datetime64]) -> bytes:
+    # Sessions follow each other closely, so their steps compress to almost nothing.
+    steps = np.diff(days.astype(np.int64), prepend=0)
+    return zlib.compress(steps.astype("<i4").tobytes(), 1)
+
+
+def _decode(blob: bytes) -> npt.NDArray[np.int64]:
+    days: npt.NDArray[np.int64] = np.cumsum(np.frombuffer(zlib.decompress(blob), dtype="<i4"))
+    return days

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 from sqlalchemy import Connection, select
 
-from tapemill.lake.control.cells import MARKET
+from tapemill.lake.control.cells import MARKET, days_of
 from tapemill.lake.control.checksum import checked
 from tapemill.lake.control.engine import Database
 from tapemill.lake.control.schema import content_sums, contents
@@ -194,7 +194,7 @@ def decode_sessions(blob: bytes) -> dict[date, int]:
 def _encode(members: dict[date, int]) -> bytes:
     table = np.zeros(len(members), dtype=_SESSION_ROWS)
     days = sorted(members)
-    table["day"] = np.array(days, dtype="datetime64[D]").astype(np.int32)
+    table["day"] = days_of(days).astype(np.int32)
     table["rows"] = [members[day] for day in days]
     return table.tobytes()
 

@@ -6,7 +6,8 @@ import numpy as np
 import polars as pl
 from sqlalchemy import BigInteger, Table, select
 
-from tapemill.lake.control.cells import CellState, read_blob
+from tapemill.lake.control.blobs import decode_counts, require_sound
+from tapemill.lake.control.cells import CellState
 from tapemill.lake.control.engine import Database
 from tapemill.lake.control.schema import answers, batches, builds, calls, imports, incidents
 from tapemill.lake.control.schema import ledger_counts as counts_table
@@ -62,8 +63,7 @@ def cells_frame(database: Database) -> pl.DataFrame:
         states_table.c.year,
         states_table.c.states,
         states_table.c.crc,
-        counts_table.c.row_counts,
-        counts_table.c.versions,
+        counts_table.c.counts,
         counts_table.c.crc,
     ).join(
         counts_table,
@@ -74,9 +74,10 @@ def cells_frame(database: Database) -> pl.DataFrame:
     parts: list[pl.DataFrame] = []
     with database.read() as connection:
         rows = connection.execute(statement.execution_options(yield_per=500))
-        for dataset, symbol, year, states, crc, row_counts, versions, counts_crc in rows:
-            read_blob(dataset, symbol, year, crc, states, slot_bytes=1)
-            read_blob(dataset, symbol, year, counts_crc, row_counts, versions, slot_bytes=6)
+        for dataset, symbol, year, states, crc, counts, counts_crc in rows:
+            require_sound(dataset, symbol, year, states, crc)
+            require_sound(dataset, symbol, year, counts, counts_crc)
+            row_counts, versions = decode_counts(counts)
             cells = np.frombuffer(states, dtype=np.uint8)
             (slots,) = np.nonzero(cells != CellState.PENDING)
             parts.append(
@@ -84,8 +85,8 @@ def cells_frame(database: Database) -> pl.DataFrame:
                     {
                         "session": np.datetime64(f"{year}-01-01", "D") + slots,
                         "state": names[cells[slots]],
-                        "rows": np.frombuffer(row_counts, dtype="<u4")[slots],
-                        "versions": np.frombuffer(versions, dtype="<u2")[slots],
+                        "rows": row_counts[slots],
+                        "versions": versions[slots],
                     }
                 ).select(
                     pl.lit(dataset).alias("dataset"),

@@ -10,14 +10,20 @@ import numpy as np
 import numpy.typing as npt
 from sqlalchemy import Connection, delete, select
 
-from tapemill.lake.control.cells import SLOTS, SessionSlots, blob_crc, read_blob
+from tapemill.lake.control.blobs import (
+    SLOTS,
+    blob_crc,
+    decode_counts,
+    encode_counts,
+    require_sound,
+)
+from tapemill.lake.control.cells import SessionSlots
 from tapemill.lake.control.engine import Database
 from tapemill.lake.control.schema import ledger_counts, ledger_states
 
 __all__ = ["Page", "Pages", "stream_counts", "stream_states"]
 
 _SYMBOLS_AT_ONCE = 100
-_COUNT_BYTES = 4 + 2
 
 
 @dataclass
@@ -46,7 +52,7 @@ class Pages:
             for row in _state_rows(connection, dataset, symbols, years):
                 page = pages.get((dataset, row.symbol, row.year))
                 if page is not None:
-                    read_blob(dataset, row.symbol, row.year, row.crc, row.states, slot_bytes=1)
+                    require_sound(dataset, row.symbol, row.year, row.states, row.crc)
                     page.states = np.frombuffer(row.states, dtype=np.uint8).copy()
             for row in _count_rows(connection, dataset, symbols, years):
                 page = pages.get((dataset, row.symbol, row.year))
@@ -62,12 +68,9 @@ class Pages:
             blob = page.states.tobytes()
             crc = blob_crc(dataset, symbol, year, blob)
             states.append({**key, "states": blob, "crc": crc})
-            rows, versions = (
-                page.rows.astype("<u4").tobytes(),
-                page.versions.astype("<u2").tobytes(),
-            )
-            crc = blob_crc(dataset, symbol, year, rows, versions)
-            counts.append({**key, "row_counts": rows, "versions": versions, "crc": crc})
+            blob = encode_counts(page.rows, page.versions)
+            crc = blob_crc(dataset, symbol, year, blob)
+            counts.append({**key, "counts": blob, "crc": crc})
         self._database.upsert(connection, ledger_states, states, sealed=True)
         self._database.upsert(connection, ledger_counts, counts, sealed=True)
 
@@ -94,7 +97,7 @@ def stream_states(
         cells = np.zeros((len(block), slots.count), dtype=np.uint8)
         rows = _state_rows(connection, dataset, block, years)
         for _, symbol, year, states, crc in rows:
-            read_blob(dataset, symbol, year, crc, states, slot_bytes=1)
+            require_sound(dataset, symbol, year, states, crc)
         year_of = np.array([row[2] for row in rows], dtype=np.int64)
         place_of = np.array([places[row[1]] for row in rows], dtype=np.int64)
         pages = np.frombuffer(b"".join(row[3] for row in rows), dtype=np.uint8)
@@ -151,9 +154,9 @@ def _count_rows(
     connection: Connection, dataset: str, symbols: Sequence[str], years: Sequence[int]
 ) -> Iterator[Any]:
     table = ledger_counts.c
-    statement = select(
-        table.dataset, table.symbol, table.year, table.row_counts, table.versions, table.crc
-    ).where(table.dataset == dataset, table.year.between(years[0], years[-1]))
+    statement = select(table.dataset, table.symbol, table.year, table.counts, table.crc).where(
+        table.dataset == dataset, table.year.between(years[0], years[-1])
+    )
     for start in range(0, len(symbols), _SYMBOLS_AT_ONCE):
         chosen = table.symbol.in_(symbols[start : start + _SYMBOLS_AT_ONCE])
         for row in connection.execute(statement.where(chosen)).all():
@@ -162,12 +165,9 @@ def _count_rows(
 
 
 def _counts(dataset: str, row: Any) -> tuple[npt.NDArray[np.uint32], npt.NDArray[np.uint16]]:
-    _, symbol, year, row_counts, versions, crc = row
-    read_blob(dataset, symbol, year, crc, row_counts, versions, slot_bytes=_COUNT_BYTES)
-    return (
-        np.frombuffer(row_counts, dtype="<u4").astype(np.uint32),
-        np.frombuffer(versions, dtype="<u2").astype(np.uint16),
-    )
+    _, symbol, year, counts, crc = row
+    require_sound(dataset, symbol, year, counts, crc)
+    return decode_counts(counts)
 
 
 def _blank() -> Page:

@@ -84,8 +84,7 @@ ledger_counts = _table(
     _key("dataset", String),
     _key("symbol", String),
     _key("year", BigInteger),
-    _bytes("row_counts"),
-    _bytes("versions"),
+    _bytes("counts"),
 )
 cell_events = _table(
     "cell_events",

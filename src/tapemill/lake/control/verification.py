@@ -11,7 +11,7 @@ from sqlalchemy import Table
 
 from tapemill.errors import CorruptError
 from tapemill.lake.control import schema
-from tapemill.lake.control.cells import read_blob
+from tapemill.lake.control.blobs import require_sound
 from tapemill.lake.control.checksum import describe_row, is_sound
 from tapemill.lake.control.contents import decode_sessions, session_digest
 from tapemill.lake.control.engine import Database
@@ -54,11 +54,9 @@ def _check_table(database: Database, table: Table) -> Iterator[Finding]:
 
 
 def _blob_fault(table: Table, row: Mapping[str, Any]) -> str:
-    is_states = table is schema.ledger_states
-    blobs = (row["states"],) if is_states else (row["row_counts"], row["versions"])
-    place = (row["dataset"], row["symbol"], row["year"], row["crc"])
+    blob = row["states"] if table is schema.ledger_states else row["counts"]
     try:
-        read_blob(*place, *blobs, slot_bytes=1 if is_states else 6)
+        require_sound(row["dataset"], row["symbol"], row["year"], blob, row["crc"])
     except CorruptError as error:
         return error.what
     return ""
