@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator
 
 from tapemill.lake.places import Place
 
 __all__ = ["Seals"]
 
 _FOLDER = "_tapemill_seals"
+_POINTER = "_delta_log/_last_checkpoint"
 
 
 def _log(version: int) -> str:
@@ -77,44 +77,68 @@ class Seals:
     def seal_checkpoint(self, version: int) -> None:
         """Seal a checkpoint and the pointer to it."""
         contents = {_checkpoint(version): self._place.get(_checkpoint(version))}
-        pointer = self._place.get("_delta_log/_last_checkpoint")
+        pointer = self._place.get(_POINTER)
         if json.loads(pointer).get("version") == version:
-            contents["_delta_log/_last_checkpoint"] = pointer
+            contents[_POINTER] = pointer
         self._write(version, "checkpoint", contents)
 
-    def drop(self, version: int) -> None:
-        """Forget the seal of a log entry that was cleaned up."""
-        self._place.delete(_seal(version, "log"))
-        self._place.delete(_seal(version, "checkpoint"))
-
-    def broken(self) -> Iterator[tuple[str, str]]:
-        """Every file that differs from its seal: (path, what is wrong)."""
+    def tidy(self) -> None:
+        """Forget the seals of log entries that were cleaned up."""
         listed = {entry.path for entry in self._place.list("_delta_log")}
-        sealed: set[str] = set()
-        pointer_seals: dict[int, str] = {}
+        for entry in list(self._place.list(_FOLDER)):
+            version = int(entry.path.rsplit("/", 1)[-1][:20])
+            kept = _checkpoint if entry.path.endswith(".checkpoint.json") else _log
+            if kept(version) not in listed:
+                self._place.delete(entry.path)
+
+    def broken(self) -> list[tuple[str, str]]:
+        """Every file that differs from its seal: (path, what is wrong).
+
+        The newest entries may lack a seal if their writer was killed right after its commit; that
+        is no finding, the next writer seals them.
+        """
+        findings: list[tuple[str, str]] = []
+        sealed: dict[str, str] = {}
+        pointers: dict[int, str] = {}
         for entry in self._place.list(_FOLDER):
             hashes = self._read(entry.path)
             if hashes is None:
-                yield entry.path, "the seal itself is damaged"
+                findings.append((entry.path, "the seal itself is damaged"))
                 continue
-            for path, sha256 in hashes.items():
-                if path.endswith("_last_checkpoint"):
-                    pointer_seals[int(entry.path.rsplit("/", 1)[-1][:20])] = sha256
-                    continue
-                sealed.add(path)
-                if path in listed and self._hash(path) != sha256:
-                    yield path, "its bytes differ from its seal"
-        yield from self._broken_pointer(listed, pointer_seals)
-        for path in sorted(listed - sealed):
-            if path.endswith((".json", ".checkpoint.parquet")):
-                yield path, "it has no seal (a writer was killed after its commit)"
+            pointer = hashes.pop(_POINTER, None)
+            if pointer is not None:
+                pointers[int(entry.path.rsplit("/", 1)[-1][:20])] = pointer
+            sealed.update(hashes)
+        listed = {entry.path for entry in self._place.list("_delta_log")}
+        findings += [
+            (path, "its bytes differ from its seal")
+            for path in sorted(sealed.keys() & listed)
+            if self._hash(path) != sealed[path]
+        ]
+        entries = sorted(path for path in listed if path.endswith(".json"))
+        newest = max((path for path in sealed if path.endswith(".json")), default="")
+        findings += [
+            (path, "it has no seal, though later entries have")
+            for path in entries
+            if path not in sealed and path < newest
+        ]
+        versions = [int(path.rsplit("/", 1)[-1].removesuffix(".json")) for path in entries]
+        gaps = sorted(set(range(versions[0], versions[-1])) - set(versions)) if versions else []
+        findings += [(_log(version), "it is missing from the log") for version in gaps]
+        if _POINTER in listed and not self._pointer_holds(pointers):
+            findings.append((_POINTER, "its bytes differ from every seal"))
+        return findings
 
-    def _broken_pointer(
-        self, listed: set[str], pointer_seals: dict[int, str]
-    ) -> Iterator[tuple[str, str]]:
-        path = "_delta_log/_last_checkpoint"
-        if path in listed and self._hash(path) not in pointer_seals.values():
-            yield path, "its bytes differ from every seal"
+    def _pointer_holds(self, pointers: dict[int, str]) -> bool:
+        content = self._place.get(_POINTER)
+        if hashlib.sha256(content).hexdigest() in pointers.values():
+            return True
+        try:
+            version = int(json.loads(content)["version"])
+        except (ValueError, KeyError, TypeError):
+            return False
+        # Its writer may have been killed before it sealed: then the checkpoint is newest and bare.
+        return version > max(pointers, default=-1) and self._place.exists(_checkpoint(version))
 
     def _hash(self, path: str) -> str:
         return hashlib.sha256(self._place.get(path)).hexdigest()

@@ -26,12 +26,14 @@ from tapemill.lake.seals import Seals
 
 __all__ = ["Table"]
 
+FILE_ROWS = 8_388_608
+"""Most rows of one data file."""
 CHECKPOINT_EVERY = 50
 """Commits between checkpoints; opening a table reads at most this many log entries."""
 
 _NO_HOOKS = PostCommitHookProperties(create_checkpoint=False, cleanup_expired_logs=False)
 _CONFIGURATION = {
-    "delta.logRetentionDuration": "interval 30 days",
+    "delta.logRetentionDuration": "interval 8 days",
     "delta.deletedFileRetentionDuration": "interval 7 days",
 }
 _NO_SPACE = ("No space left", "StorageFull", "os error 28", "quota")
@@ -157,6 +159,21 @@ class Table:
                 self._files = (version, frame)
             return self._files[1]
 
+    def scan(self, paths: Sequence[str]) -> pl.LazyFrame:
+        """Rows of the given data files, in the declared column order."""
+        dataset = self.dataset
+        if not paths:
+            return dataset.empty().lazy()
+        partition = {dataset.partition: dataset.schema[dataset.partition]}
+        rows = pl.scan_parquet(
+            [f"{self.place.uri}/{path}" for path in paths],
+            glob=False,
+            hive_partitioning=bool(dataset.partition),
+            hive_schema=partition if dataset.partition else None,
+            storage_options=self.place.storage_options or None,
+        )
+        return rows.select(dataset.schema.names())
+
     # -- writing -----------------------------------------------------------------------------
 
     def write_files(
@@ -183,8 +200,11 @@ class Table:
                 )
             }
         adds = []
-        for value, part in parts.items():
-            content, stats = encode(part, self.dataset.order)
+        slices = (
+            (value, rows) for value, part in parts.items() for rows in part.iter_slices(FILE_ROWS)
+        )
+        for value, rows in slices:
+            content, stats = encode(rows, self.dataset.order)
             name = f"{prefix}-{hashlib.sha256(content).hexdigest()}.parquet"
             path = f"{partition}={value}/{name}" if partition else name
             self.place.put(path, content)
@@ -284,13 +304,12 @@ class Table:
 
     def checkpoint(self, delta: DeltaTable) -> None:
         """Write a checkpoint of the handle's version, durably and sealed."""
-        if self.place.exists(f"_delta_log/{delta.version():020d}.checkpoint.parquet"):
-            return
-        try:
-            delta.create_checkpoint()
-        except (DeltaError, OSError) as error:
-            raise self._explain(error) from error
         name = f"_delta_log/{delta.version():020d}.checkpoint.parquet"
+        if not self.place.exists(name):
+            try:
+                delta.create_checkpoint()
+            except (DeltaError, OSError) as error:
+                raise self._explain(error) from error
         self.place.sync(name)
         self.place.sync("_delta_log/_last_checkpoint")
         self.seals.seal_checkpoint(delta.version())

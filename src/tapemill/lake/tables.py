@@ -14,11 +14,13 @@ from typing import Any
 import polars as pl
 
 from tapemill.clock.injected import Clock
-from tapemill.contracts import DATASETS, Dataset, contract
+from tapemill.contracts import DATASETS, contract
 from tapemill.errors import ConflictError, ContractError, CorruptError
 from tapemill.lake.digest import content_digest
+from tapemill.lake.history import commits
 from tapemill.lake.places import Place
-from tapemill.lake.pruning import day_column, partition_value, prune
+from tapemill.lake.pruning import day_column, prune
+from tapemill.lake.swap import Swap, doomed_rows
 from tapemill.lake.table import Table
 
 __all__ = ["TableStore"]
@@ -146,13 +148,28 @@ class TableStore:
         """
         table = self.table(dataset)
         frame = table.dataset.conform(frame)
-        doomed = _doomed(table.dataset, sessions, predicate)
+        doomed = doomed_rows(table.dataset, sessions, predicate)
         if frame.select((~doomed).fill_null(value=True).any()).item():
             raise ContractError(
                 f"{dataset}: new rows lie outside of the sessions they replace",
                 where=f"sessions {sorted(map(str, sessions or []))}, predicate {predicate!r}",
                 next_step="name every session of the frame, or filter the frame",
             )
+        days = frozenset(sessions) if sessions is not None and predicate is None else None
+        return self._exchange(table, Swap(doomed, days, predicate), frame, writer, sequence)
+
+    def drop(self, dataset: str, doomed: pl.Expr, *, before: datetime.date, writer: str) -> int:
+        """Remove the rows of `doomed` that lie before a date; the table version.
+
+        Only `Lake.purge` may decide that.
+        """
+        table = self.table(dataset)
+        swap = Swap(doomed & (pl.col(day_column(table.dataset)) < before), before=before)
+        return self._exchange(table, swap, table.dataset.empty(), writer, None)
+
+    def _exchange(
+        self, table: Table, swap: Swap, frame: pl.DataFrame, writer: str, sequence: int | None
+    ) -> int:
         for _ in range(TRIES):
             with table.lock:
                 delta = table.create()
@@ -160,13 +177,10 @@ class TableStore:
                 if sequence is not None and committed is not None and committed >= sequence:
                     return delta.version()
                 token = f"replace|{writer}|{sequence}|{delta.version()}"
-                touched = self._touched(table, sessions, predicate)
-                days = frozenset(sessions) if sessions is not None and not predicate else None
                 try:
-                    actions = self._swap(table, touched, doomed, frame, token, days)
                     return table.commit(
                         delta,
-                        actions,
+                        swap.actions(table, frame, token),
                         token=token,
                         transaction=None if sequence is None else (writer, sequence),
                         exclusive=True,
@@ -174,66 +188,6 @@ class TableStore:
                 except ConflictError:
                     continue
         raise self._gave_up(table)
-
-    def _touched(
-        self, table: Table, sessions: Sequence[datetime.date] | None, predicate: str | None
-    ) -> pl.DataFrame:
-        files = table.files()
-        if sessions is None or predicate is not None:
-            return files
-        if not sessions:
-            return files.clear()
-        files = prune(table.dataset, files, start=min(sessions), end=max(sessions))
-        values = {partition_value(table.dataset, day) for day in sessions}
-        if None not in values and files.height:
-            files = files.filter(pl.col(f"partition.{table.dataset.partition}").is_in(list(values)))
-        return files
-
-    def _swap(
-        self,
-        table: Table,
-        touched: pl.DataFrame,
-        doomed: pl.Expr,
-        frame: pl.DataFrame,
-        token: str,
-        days: frozenset[datetime.date] | None,
-    ) -> list[Any]:
-        """Actions that take the doomed rows out of the touched files and put `frame` in.
-
-        `days` are the replaced sessions where they alone decide, to spare reading whole files.
-        """
-        dataset = table.dataset
-        day = day_column(dataset)
-
-        def may_stay(file: dict[str, Any]) -> bool:
-            first, last = file.get(f"min.{day}"), file.get(f"max.{day}")
-            holed = file.get(f"null_count.{day}", 1)
-            return days is None or first is None or first != last or first not in days or holed > 0
-
-        removed: list[str] = []
-        actions: list[Any] = []
-        key = f"partition.{dataset.partition}"
-        groups = touched.partition_by(key) if dataset.partition and touched.height else [touched]
-        rest = frame
-        for files in groups:
-            kept = []
-            for file in files.iter_rows(named=True):
-                stays = (~doomed).fill_null(value=True)
-                rows = self.scan_files(dataset, [file["path"]])
-                staying = rows.select(stays.sum()).collect().item() if may_stay(file) else 0
-                if staying < file["num_records"]:
-                    removed.append(file["path"])
-                    if staying:
-                        kept.append(rows.filter(stays).collect())
-            if dataset.partition and files.height:
-                mine = pl.col(dataset.partition) == files[key][0]
-                kept.append(rest.filter(mine))
-                rest = rest.filter(~mine)
-            if kept:
-                actions += table.write_files(pl.concat(kept), f"{token}|{len(actions)}")
-        actions += table.write_files(rest, f"{token}|new")
-        retired = touched.filter(pl.col("path").is_in(removed)) if removed else touched.clear()
-        return actions + table.removals(retired)
 
     @staticmethod
     def _gave_up(table: Table) -> ConflictError:
@@ -261,22 +215,7 @@ class TableStore:
         """
         table = self.table(dataset)
         files = prune(table.dataset, table.files(), symbols=symbols, start=start, end=end)
-        return self.scan_files(table.dataset, files["path"].to_list())
-
-    def scan_files(self, dataset: Dataset, paths: Sequence[str]) -> pl.LazyFrame:
-        """Rows of the given data files of a dataset."""
-        if not paths:
-            return dataset.empty().lazy()
-        place = self.table(dataset.name).place
-        partition = {dataset.partition: dataset.schema[dataset.partition]}
-        rows = pl.scan_parquet(
-            [f"{place.uri}/{path}" for path in paths],
-            glob=False,
-            hive_partitioning=bool(dataset.partition),
-            hive_schema=partition if dataset.partition else None,
-            storage_options=place.storage_options or None,
-        )
-        return rows.select(dataset.schema.names())
+        return table.scan(files["path"].to_list())
 
     def exists(self, dataset: str) -> bool:
         """Whether the dataset has a table (it may hold no rows)."""
@@ -291,8 +230,15 @@ class TableStore:
         return self.table(dataset).require().version()
 
     def history(self, dataset: str) -> list[dict[str, Any]]:
-        """Commits of the table, newest first; LakeError if there is no table."""
-        return self.table(dataset).require().history()
+        """Commits, newest first: version, at, operation, rows, files_added/_removed, writer.
+
+        Raises
+        ------
+        LakeError
+            The dataset has no table.
+        """
+        table = self.table(dataset)
+        return commits(table.place, table.require().version())
 
     def committed(self, dataset: str, writer: str) -> int | None:
         """The last sequence number that `writer` committed, or None."""
@@ -330,29 +276,10 @@ class TableStore:
                 files.sort(key).group_by(key, maintain_order=True).agg("path")["path"].to_list()
             )
         try:
-            return content_digest(
-                table.dataset, (self.scan_files(table.dataset, paths).collect() for paths in groups)
-            )
+            return content_digest(table.dataset, (table.scan(paths).collect() for paths in groups))
         except (pl.exceptions.PolarsError, OSError) as error:
             raise CorruptError(
                 f"a data file of {dataset} cannot be read",
                 where=str(error).splitlines()[0],
                 next_step="`tapemill lake verify` names it; restore it from a backup",
             ) from error
-
-
-def _doomed(
-    dataset: Dataset, sessions: Sequence[datetime.date] | None, predicate: str | None
-) -> pl.Expr:
-    if predicate is not None:
-        try:
-            return pl.sql_expr(predicate)
-        except pl.exceptions.PolarsError as error:
-            raise ContractError(
-                f"{predicate!r} is not a condition",
-                where=str(error).splitlines()[0],
-                next_step="write it as SQL on the dataset's columns, e.g. \"symbol = 'SPY'\"",
-            ) from error
-    if sessions is None:
-        return pl.lit(value=True)
-    return pl.col(day_column(dataset)).is_in(list(sessions))
