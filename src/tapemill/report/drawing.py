@@ -99,13 +99,11 @@ class Drawing(abc.ABC):
         FaultError
             The file cannot be written.
         """
-        import matplotlib
-        from matplotlib.style.core import STYLE_BLACKLIST
+        from matplotlib import style
 
-        # A user's matplotlibrc must not change what a report looks like.
-        defaults = {k: v for k, v in matplotlib.rcParamsDefault.items() if k not in STYLE_BLACKLIST}
         buffer = io.BytesIO()
-        with matplotlib.rc_context(defaults):
+        # A user's matplotlibrc must not change what a report looks like.
+        with style.context("default", after_reset=True):
             self.matplotlib_figure().savefig(
                 buffer, format="png", dpi=DPI * _SHARPNESS, metadata={"Software": None}
             )
