@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 
-from tapemill.errors import TapemillError
 from tapemill.world.sandbox.server import Sandbox
 
 __all__ = ["SandboxThread", "run_sandbox"]
@@ -26,8 +26,6 @@ class SandboxThread:
         self._ready = threading.Event()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._stop: asyncio.Event | None = None
-        self._failure: BaseException | None = None
-        self._thread = threading.Thread(target=self._run, name="sandbox", daemon=True)
 
     @property
     def base_url(self) -> str:
@@ -35,29 +33,26 @@ class SandboxThread:
         return self.sandbox.base_url
 
     def __enter__(self) -> SandboxThread:
-        self._thread.start()
+        self._executor = ThreadPoolExecutor(1, thread_name_prefix="sandbox")
+        self._serving = self._executor.submit(lambda: asyncio.run(self._until_stopped()))
         self._ready.wait()
-        if self._failure is not None:
-            self._thread.join()
-            raise self._failure
+        if self._stop is None:
+            self._executor.shutdown()
+            self._serving.result()
         return self
 
     def __exit__(self, *_: object) -> None:
         if self._loop is not None and self._stop is not None:
             self._loop.call_soon_threadsafe(self._stop.set)
-        self._thread.join()
-
-    def _run(self) -> None:
-        asyncio.run(self._until_stopped())
+        self._executor.shutdown()
+        self._serving.result()
 
     async def _until_stopped(self) -> None:
-        self._loop, self._stop = asyncio.get_running_loop(), asyncio.Event()
         try:
             async with self.sandbox:
+                self._loop, self._stop = asyncio.get_running_loop(), asyncio.Event()
                 self._ready.set()
                 await self._stop.wait()
-        except TapemillError as refused:
-            self._failure = refused
         finally:
             self._ready.set()
 
