@@ -78,7 +78,7 @@ def _dataset(dataset: Dataset) -> list[str]:
     retention = (
         f"{dataset.retention_days:,} days after the event"
         if dataset.retention_days is not None
-        else "for ever, unless the configuration sets a retention for `tapemill purge`"
+        else "for ever, until `tapemill purge --before` is asked to drop older rows"
     )
     identity = [
         f"- **Key**: {_names(dataset.key)}" + (", one row a version" if dataset.versioned else ""),
