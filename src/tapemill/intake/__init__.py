@@ -1,0 +1,14 @@
+"""Intake: from a calendar, a universe and a plan to raw objects, bronze rows and settled cells.
+
+In: what is wanted (dataset, symbols, sessions), or files. Out: kept answers, bronze, the ledger.
+Every call passes one gate per vendor that all processes share; every answer is kept before anything
+is made of it; failure is written down as failure, never as emptiness.
+"""
+
+from __future__ import annotations
+
+from tapemill.intake.fetch import fetch
+from tapemill.intake.plan import FetchPlan, Task, plan_fetch
+from tapemill.intake.run import FetchReport, Progress
+
+__all__ = ["FetchPlan", "FetchReport", "Progress", "Task", "fetch", "plan_fetch"]

@@ -1,0 +1,63 @@
+"""What can be fetched, by the names people type."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Literal
+
+from tapemill.errors import UnknownNameError, UsageError, did_you_mean
+
+__all__ = ["Offer", "offer"]
+
+Route = Literal[
+    "minutes", "days", "splits", "dividends", "tickers", "status", "short_files", "short_api"
+]
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Offer:
+    """A dataset on offer: its short name, its table, who has it and by which route."""
+
+    name: str
+    dataset: str
+    vendor: str
+    route: Route
+
+
+_OFFERS = (
+    Offer("bars_1m", "bronze.massive_bars_1m", "massive", "minutes"),
+    Offer("bars_1d", "bronze.massive_bars_1d", "massive", "days"),
+    Offer("splits", "bronze.massive_splits", "massive", "splits"),
+    Offer("dividends", "bronze.massive_dividends", "massive", "dividends"),
+    Offer("tickers", "bronze.massive_tickers", "massive", "tickers"),
+    Offer("market_status", "bronze.massive_market_status", "massive", "status"),
+    Offer("short_volume", "bronze.finra_short_volume", "finra", "short_files"),
+)
+
+
+def offer(dataset: str, via: str | None = None) -> Offer:
+    """The offer behind a short or bronze name.
+
+    Raises
+    ------
+    UnknownNameError
+        Nothing of that name can be fetched.
+    UsageError
+        There is no such route.
+    """
+    found = next((one for one in _OFFERS if dataset in (one.name, one.dataset)), None)
+    if found is None:
+        names = [one.name for one in _OFFERS]
+        raise UnknownNameError(
+            f"there is nothing to fetch called {dataset!r}",
+            next_step=did_you_mean(dataset, names) or f"can be fetched: {', '.join(names)}",
+        )
+    routes = {"file": "short_files", "api": "short_api"} if found.vendor == "finra" else {}
+    if via is None:
+        return found
+    if via not in routes:
+        raise UsageError(
+            f"{found.name} has no route {via!r}",
+            next_step=f"leave --via out{' or give file or api' if routes else ''}",
+        )
+    return dataclasses.replace(found, route="short_api" if via == "api" else "short_files")

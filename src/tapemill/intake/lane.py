@@ -1,0 +1,275 @@
+"""One vendor's share of a fetch: its queue, its workers, its gate."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter, deque
+from collections.abc import Callable
+
+from tapemill.clock import Clock
+from tapemill.contracts import Drift
+from tapemill.errors import ConflictError, ContractError, RateLimitedError
+from tapemill.intake.attempt import Asked, Caller
+from tapemill.intake.coverage import is_listing
+from tapemill.intake.evidence import Receipt, keep
+from tapemill.intake.governor import Governor
+from tapemill.intake.landing import Lander
+from tapemill.intake.leases import Leases
+from tapemill.intake.pages import PageChain, UnitMemory
+from tapemill.intake.run import StopOrder, Stopping, off_loop
+from tapemill.intake.tasks import Task
+from tapemill.intake.wire import Transport
+from tapemill.lake import Lake
+from tapemill.lake.control import CellState, TaskState
+from tapemill.settings import Settings
+from tapemill.vendors import Answer, Outcome, Request
+
+__all__ = ["Lane"]
+
+_POLL_SECONDS = 1.0
+_UNAUTHORISED = 401
+_STATES = {
+    Outcome.NOT_ENTITLED: CellState.NOT_ENTITLED,
+    Outcome.RATE_LIMITED: CellState.RATE_LIMITED,
+    Outcome.TRANSIENT: CellState.TRANSIENT,
+    Outcome.BAD_ANSWER: CellState.BAD_ANSWER,
+}
+
+
+class Lane:
+    """Workers of one vendor, working down a queue.
+
+    Parameters
+    ----------
+    lake, settings, clock
+        Where and when.
+    governor : Governor
+    transport : Transport
+    lander : Lander
+    leases : Leases
+    stop : StopOrder
+    tasks : list of Task
+    note_end : callable
+        Told how each task ended.
+    tell : callable
+        Called after each task and each page.
+
+    Notes
+    -----
+    Every task ends once, as one of ``done``, ``failed`` (its cells carry the reason) or
+    ``deferred`` (not asked: the run was stopped, or the lane halted).
+    """
+
+    def __init__(
+        self,
+        lake: Lake,
+        settings: Settings,
+        clock: Clock,
+        governor: Governor,
+        transport: Transport,
+        lander: Lander,
+        leases: Leases,
+        stop: StopOrder,
+        tasks: list[Task],
+        note_end: Callable[[Task, TaskState], None],
+        tell: Callable[[], None],
+    ) -> None:
+        self.governor = governor
+        self.caller = Caller(lake, settings, clock, governor, transport, stop.sleep)
+        self.outcomes: Counter[str] = Counter()
+        self.ends: Counter[str] = Counter()
+        self.halted = ""
+        self._lake = lake
+        self._settings = settings
+        self._clock = clock
+        self._lander = lander
+        self._leases = leases
+        self._stop = stop
+        self._tasks = tasks
+        self._note_end = note_end
+        self._tell = tell
+        self._units = UnitMemory(lake, settings)
+        self._held: list[Task] = []
+        self._failed: list[Task] = []
+
+    @property
+    def ended(self) -> int:
+        """Tasks that have ended."""
+        return self.ends.total()
+
+    async def run(self) -> None:
+        """Work until every task has ended."""
+        await self._work_through(self._tasks)
+        # A storm that has passed must not leave holes: one more round for what it hit.
+        again, self._failed = self._failed, []
+        await self._work_through(again)
+        self._end_failed()
+        while self._held:
+            held, self._held = self._held, []
+            try:
+                await self._stop.sleep(_POLL_SECONDS)
+            except Stopping:
+                for task in held:
+                    self._end(task, TaskState.DEFERRED)
+                return
+            await self._work_through(held)
+            self._end_failed()
+
+    async def _work_through(self, tasks: list[Task]) -> None:
+        queue = deque(tasks)
+        caps = self._settings.finra if self.governor.vendor == "finra" else self._settings.massive
+        async with asyncio.TaskGroup() as group:
+            for _ in range(min(caps.max_in_flight, len(queue))):
+                group.create_task(self._worker(queue))
+
+    async def _worker(self, queue: deque[Task]) -> None:
+        while queue:
+            task = queue.popleft()
+            if self._stop.given or self.halted:
+                self._end(task, TaskState.DEFERRED)
+                continue
+            if self._lake.control.incidents.lane_blocked(task.first.dataset):
+                self.halted = (
+                    f"{task.first.dataset} is blocked by an open incident; see `tapemill status`"
+                )
+                self._end(task, TaskState.DEFERRED)
+                continue
+            await self._claimed(task)
+            self._tell()
+
+    async def _claimed(self, task: Task) -> None:
+        token = self._leases.take(task.key)
+        if token is None:
+            self._held.append(task)
+            return
+        try:
+            if not self._still_open(task):
+                self._end(task, TaskState.DONE)
+                return
+            await self._follow(task, token)
+        except Stopping:
+            self._end(task, TaskState.DEFERRED)
+        except RateLimitedError as error:
+            self.halted = str(error)
+            self._end(task, TaskState.DEFERRED)
+        except ConflictError:
+            # The claim was taken over while this process stood still; its new owner does the work.
+            self._held.append(task)
+        finally:
+            self._leases.release(task.key)
+
+    def _still_open(self, task: Task) -> bool:
+        ledger = self._lake.control.ledger
+        symbol = [task.first.symbol]
+        return task.again or bool(ledger.pending(task.first.dataset, symbol, task.sessions).any())
+
+    async def _follow(self, task: Task, token: int) -> None:
+        """Ask for a task's pages, one after the other, and hand them to the lander."""
+        chain = PageChain(self._units)
+        landing: list[asyncio.Future[None]] = []
+        following: Request | None = self._first_page(task)
+        try:
+            while following is not None:
+                request = following
+                asked = await self.caller.ask(request, task.key, chain.judge)
+                self.outcomes[asked.answer.outcome.value] += 1
+                self._note_drift(request, asked.answer)
+                receipt = await self._keep(task, token, request, asked)
+                if not asked.answer.outcome.completes:
+                    self._give_up(task, request, asked)
+                    return
+                chain.accept(request, asked.answer)
+                if receipt is not None:
+                    landing.append(await self._lander.put(receipt))
+                following = asked.answer.next
+                if following is not None:
+                    self._tell()
+        finally:
+            if landing:
+                await asyncio.wait(landing)
+        self._end(task, TaskState.DONE)
+
+    def _first_page(self, task: Task) -> Request:
+        """The task's first page, or the page where an interrupted listing goes on."""
+        if is_listing(task.first):
+            point = self._lake.control.answers.resume_point(task.key)
+            if point is not None:
+                return Request.from_json(point[1])
+        return task.first
+
+    async def _keep(self, task: Task, token: int, request: Request, asked: Asked) -> Receipt | None:
+        if not asked.wire.body and not asked.answer.outcome.completes:
+            return None
+        if asked.answer.outcome.retries:
+            return None
+        try:
+            return await off_loop(
+                self._clock,
+                keep,
+                self._lake,
+                self._settings,
+                request,
+                asked.answer,
+                asked.wire,
+                asked.received_ns,
+                task_key=task.key,
+                token=token,
+                repeat=not task.again,
+            )
+        except ContractError as error:
+            self._incident("contract_broken", request, str(error), blocks=True)
+            raise
+
+    def _give_up(self, task: Task, request: Request, asked: Asked) -> None:
+        """Write the reason into the cells that stay open."""
+        answer = asked.answer
+        self._lake.control.ledger.record(
+            request.dataset,
+            request.symbol,
+            task.sessions,
+            _STATES[answer.outcome],
+            reason=answer.reason,
+        )
+        if answer.outcome is Outcome.BAD_ANSWER:
+            self._incident("bad_answer", request, answer.reason)
+        if answer.outcome is Outcome.NOT_ENTITLED and asked.wire.status == _UNAUTHORISED:
+            self.halted = (
+                f"{request.vendor} does not accept the key: {answer.reason}; "
+                f"check {'MASSIVE_API_KEY' if request.vendor == 'massive' else 'FINRA_CLIENT_ID'}"
+            )
+        if self.governor.failed_probes >= self._settings.retry.attempts:
+            self.halted = f"{request.vendor} has not recovered; run again later, nothing is lost"
+        if answer.outcome.retries:
+            self._failed.append(task)
+        else:
+            self._end(task, TaskState.FAILED)
+
+    def _note_drift(self, request: Request, answer: Answer) -> None:
+        for change in answer.drift:
+            self._drift_incident(request, change)
+
+    def _drift_incident(self, request: Request, change: Drift) -> None:
+        self._lake.control.incidents.open(
+            f"drift_{change.kind}",
+            request.dataset,
+            change.field,
+            change.detail,
+            severity="error" if change.blocks else "warning",
+            blocks_lane=change.blocks,
+        )
+
+    def _incident(self, kind: str, request: Request, detail: str, *, blocks: bool = False) -> None:
+        span = f" {request.start}..{request.end}" if request.start else ""
+        subject = f"{request.symbol}{span}"
+        self._lake.control.incidents.open(
+            kind, request.dataset, subject, detail, severity="error", blocks_lane=blocks
+        )
+
+    def _end_failed(self) -> None:
+        failed, self._failed = self._failed, []
+        for task in failed:
+            self._end(task, TaskState.FAILED)
+
+    def _end(self, task: Task, state: TaskState) -> None:
+        self.ends[state.value] += 1
+        self._note_end(task, state)

@@ -1,0 +1,224 @@
+"""Planning: what is missing, what may be asked, and what that costs, before a single call.
+
+Calendar × universe × entitlement gives the cells; the ledger takes away those that are complete;
+`routes` finds the calls. The plan is a pure function of these: the same state gives the same tasks
+in the same order, so an interrupted run resumes exactly.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from datetime import date
+from typing import Any
+
+import numpy as np
+
+from tapemill.clock import Calendar, Clock, calendar
+from tapemill.errors import ConfigError, DateError, UsageError
+from tapemill.intake.catalogue import Offer, offer
+from tapemill.intake.coverage import SNAPSHOTS, snapshot_session
+from tapemill.intake.entitlement import Entitled, clamp, window
+from tapemill.intake.tasks import BUILDERS, BoolMatrix, Task
+from tapemill.lake import Lake
+from tapemill.lake.control import MARKET, CellState
+from tapemill.settings import Settings
+
+__all__ = ["FetchPlan", "Task", "plan_fetch"]
+
+
+@dataclasses.dataclass(frozen=True)
+class FetchPlan:
+    """What a fetch would do.
+
+    Parameters
+    ----------
+    dataset : str
+        Bronze dataset.
+    vendor : str
+    route : str
+        In words.
+    tasks : tuple of Task
+    symbols : tuple of str
+        ``("*",)`` where cells are of the whole market.
+    sessions : tuple of date
+        Sessions wanted and available.
+    complete, pending, out_of_window, not_yet, refused : int
+        Cells: filled; to be filled by `tasks`; older than the plan of the vendor; not published
+        yet; refused before by the vendor as outside the plan, and not asked again.
+    closed : tuple of date
+        The sessions behind `out_of_window`.
+    hours : float
+        At the vendor's quota.
+    """
+
+    dataset: str
+    vendor: str
+    route: str
+    tasks: tuple[Task, ...]
+    symbols: tuple[str, ...]
+    sessions: tuple[date, ...]
+    complete: int
+    pending: int
+    out_of_window: int
+    not_yet: int
+    refused: int
+    closed: tuple[date, ...]
+    hours: float
+
+    @property
+    def calls(self) -> int:
+        """Calls expected, without retries."""
+        return sum(task.calls for task in self.tasks)
+
+    @property
+    def bytes(self) -> int:
+        """Answer bytes expected, after decompression."""
+        return sum(task.bytes for task in self.tasks)
+
+    def summary(self) -> dict[str, Any]:
+        """The plan in numbers, for people and ``--json``."""
+        return {
+            "dataset": self.dataset,
+            "vendor": self.vendor,
+            "route": self.route,
+            "tasks": len(self.tasks),
+            "calls": self.calls,
+            "bytes": self.bytes,
+            "hours": round(self.hours, 4),
+            "complete": self.complete,
+            "pending": self.pending,
+            "out_of_window": self.out_of_window,
+            "not_yet": self.not_yet,
+            "refused": self.refused,
+        }
+
+
+def plan_fetch(
+    lake: Lake,
+    settings: Settings,
+    clock: Clock,
+    dataset: str,
+    symbols: Sequence[str] | None = None,
+    start: date | None = None,
+    end: date | None = None,
+    *,
+    via: str | None = None,
+    again: bool = False,
+) -> FetchPlan:
+    """Plan a fetch; nothing is called and nothing is written.
+
+    Parameters
+    ----------
+    dataset : str
+        ``bars_1m``, ``bars_1d``, ``splits``, ``dividends``, ``tickers``, ``market_status``,
+        ``short_volume``, or the bronze name.
+    symbols : sequence of str, optional
+        Tickers, case kept. Needed for minute bars; elsewhere the whole market is the default.
+    start, end : date, optional
+        Sessions, inclusive; the newest available one by default.
+    via : str, optional
+        ``"file"`` (default) or ``"api"`` for short volume.
+    again : bool
+        Ask for complete and refused cells too: revisions become new versions.
+
+    Raises
+    ------
+    UnknownNameError
+        No such dataset.
+    UsageError
+        Symbols are missing, or the route does not exist.
+    ConfigError
+        The vendor's key is not set.
+    DateError
+        The range lies beyond the calendar.
+    """
+    wanted = offer(dataset, via)
+    _require_key(wanted, settings)
+    sessions = calendar("XNYS")
+    names = _names(wanted, symbols)
+    entitled = _entitled(wanted, settings, sessions, clock.now_ns(), start, end)
+    pending = _pending(lake, wanted, names, entitled, again=again)
+    available = entitled.available
+    states = lake.control.ledger.matrix(wanted.dataset, names, available).states
+    refused = np.zeros_like(pending) if again else states == CellState.NOT_ENTITLED
+    pending &= ~refused
+    route, tasks = BUILDERS[wanted.route](names, available, pending, sessions)
+    tasks = [dataclasses.replace(task, again=again) for task in tasks]
+    calls = sum(task.calls for task in tasks)
+    return FetchPlan(
+        dataset=wanted.dataset,
+        vendor=wanted.vendor,
+        route=route,
+        tasks=tuple(tasks),
+        symbols=tuple(names),
+        sessions=tuple(available),
+        complete=int((~pending & ~refused).sum()),
+        pending=int(pending.sum()),
+        out_of_window=len(names) * len(entitled.out_of_window),
+        not_yet=len(names) * len(entitled.not_yet),
+        refused=int(refused.sum()),
+        closed=tuple(entitled.out_of_window),
+        hours=_hours(settings, wanted.vendor, calls),
+    )
+
+
+def _require_key(wanted: Offer, settings: Settings) -> None:
+    if wanted.vendor == "massive" and settings.massive.api_key is None:
+        raise ConfigError(
+            "there is no key for Massive",
+            where="massive.api_key",
+            next_step="export MASSIVE_API_KEY=… (or POLYGON_API_KEY); short_volume needs no key",
+        )
+
+
+def _names(wanted: Offer, symbols: Sequence[str] | None) -> list[str]:
+    """Symbols whose cells are planned; the market where the vendor answers for all at once."""
+    if wanted.route == "minutes" and not symbols:
+        raise UsageError(
+            "minute bars are fetched symbol by symbol, and no symbol is given",
+            where=wanted.name,
+            next_step=f"name them, for example: tapemill fetch {wanted.name} SPY QQQ",
+        )
+    by_symbol = wanted.route in ("minutes", "days", "splits", "dividends")
+    if not symbols or not by_symbol:
+        return [MARKET]
+    return sorted(set(symbols))
+
+
+def _entitled(
+    wanted: Offer,
+    settings: Settings,
+    sessions: Calendar,
+    now_ns: int,
+    start: date | None,
+    end: date | None,
+) -> Entitled:
+    if wanted.dataset in SNAPSHOTS:
+        return Entitled([snapshot_session(sessions, now_ns)], [], [])
+    last = window(settings, sessions, wanted.vendor, now_ns)[1]
+    end = end or max(last, start or last)
+    start = start or end
+    if start > end:
+        raise DateError(
+            f"the range starts on {start}, after its end {end}",
+            next_step="swap --start and --end",
+        )
+    return clamp(settings, sessions, wanted.vendor, sessions.session_dates(start, end), now_ns)
+
+
+def _pending(
+    lake: Lake, wanted: Offer, names: Sequence[str], entitled: Entitled, *, again: bool
+) -> BoolMatrix:
+    if again or not entitled.available:
+        return np.full((len(names), len(entitled.available)), again, dtype=np.bool_)
+    return lake.control.ledger.pending(wanted.dataset, names, entitled.available)
+
+
+def _hours(settings: Settings, vendor: str, calls: int) -> float:
+    """Time that `calls` take at the quota, the first minute's calls being free to go at once."""
+    caps = settings.finra if vendor == "finra" else settings.massive
+    minutes = max(calls - 1, 0) // caps.calls_per_minute
+    hours = minutes * (60.0 + caps.rate_margin_seconds) / 3600.0
+    days = max(calls - 1, 0) // caps.calls_per_day if caps.calls_per_day else 0
+    return max(hours, 24.0 * days)
