@@ -40,7 +40,7 @@ def test_slow_loris_sends_headers_and_no_answer(market):
             async with session.get(URL, timeout=aiohttp.ClientTimeout(total=0.3)) as reply:
                 assert reply.status == 200
                 await reply.read()
-        assert 0.25 < time.monotonic() - begun < 2
+        assert 0.25 < time.monotonic() - begun < 20
 
     run(market, visit, Fault(kind="timeout", options={"seconds": 1.0}))
 

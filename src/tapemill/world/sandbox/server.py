@@ -27,7 +27,6 @@ SANDBOX_KEY = "sandbox-key"
 SANDBOX_CLIENT = ("sandbox-client", "sandbox-secret")
 """FINRA client id and secret that a sandbox knows unless it is given others."""
 
-_MINUTE = 60.0
 _PAGE_FAULTS = ("duplicated_page", "cursor_loop")
 
 
@@ -117,7 +116,6 @@ class Sandbox:
         entry = self.calls.record(self._clock.monotonic(), call)
         reply = self._reply(call, entry.vendor)
         entry.status, entry.fault = reply.status, reply.wire
-        entry.accepted = reply.status != 429
         return reply
 
     def truth_of(self, kind: str) -> pl.DataFrame:
@@ -141,10 +139,9 @@ class Sandbox:
         elapsed = self._elapsed()
         for fault in self.faults.firing("wire", vendor, call.path, elapsed):
             return interrupted(fault, self._request_id(call), self.now_ns)
-        if vendor in self._rates:
-            since = self._clock.monotonic() - _MINUTE
-            if self.calls.accepted_since(vendor, since) >= self._rates[vendor]:
-                return throttled(self._request_id(call))
+        most = self._rates.get(vendor)
+        if most and not self.calls.admit(vendor, self._clock.monotonic(), most):
+            return throttled(self._request_id(call))
         firing = self.faults.firing("answer", vendor, call.path, elapsed)
         page_fault = next((f.kind for f in firing if f.kind in _PAGE_FAULTS), "")
         if vendor == "finra_cdn":

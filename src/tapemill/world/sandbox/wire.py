@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -75,7 +75,6 @@ class CallRecord(msgspec.Struct):
     path: str
     status: int = 0
     fault: str = ""
-    accepted: bool = True
 
 
 class CallLog:
@@ -84,6 +83,7 @@ class CallLog:
     def __init__(self) -> None:
         self._records: list[CallRecord] = []
         self._served: Counter[str] = Counter()
+        self._taken: dict[str, deque[float]] = {}
         self._lock = threading.Lock()
 
     def record(self, at: float, call: Call) -> CallRecord:
@@ -104,6 +104,7 @@ class CallLog:
         with self._lock:
             self._records.clear()
             self._served.clear()
+            self._taken.clear()
 
     @property
     def records(self) -> list[CallRecord]:
@@ -115,15 +116,16 @@ class CallLog:
         """Calls of one vendor, or all."""
         return sum(1 for record in self.records if vendor in ("*", record.vendor))
 
-    def accepted_since(self, vendor: str, since: float) -> int:
-        """Calls of a vendor after a moment that were not throttled."""
+    def admit(self, vendor: str, at: float, most: int, seconds: float = 60.0) -> bool:
+        """Whether a vendor takes one more call within a sliding window; only taken ones count."""
         with self._lock:
-            count = 0
-            for record in reversed(self._records):
-                if record.at <= since:
-                    break
-                count += record.vendor == vendor and record.accepted and record.status != 0
-            return count
+            taken = self._taken.setdefault(vendor, deque())
+            while taken and taken[0] <= at - seconds:
+                taken.popleft()
+            if len(taken) >= most:
+                return False
+            taken.append(at)
+            return True
 
     def busiest(self, vendor: str = "*", seconds: float = 60.0) -> int:
         """Largest number of calls in any sliding window, at the wire."""
