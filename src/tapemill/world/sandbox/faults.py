@@ -55,7 +55,9 @@ FAULTS: dict[str, FaultKind] = _registry(
     FaultKind("duplicated_page", "answer", "the next page repeats this one, then goes on"),
     FaultKind("cursor_loop", "answer", "the next page is this page, for ever"),
     FaultKind("schema_new_column", "answer", "an unknown field appears", {"column": "dv2"}),
-    FaultKind("schema_missing_column", "answer", "a field disappears", {"column": ""}),
+    FaultKind(
+        "schema_missing_column", "answer", "a field disappears from every row", {"column": ""}
+    ),
     FaultKind("schema_retyped", "answer", "a numeric field arrives as text", {"column": ""}),
     FaultKind("schema_all_null", "answer", "a field is null in every row", {"column": ""}),
     FaultKind(
