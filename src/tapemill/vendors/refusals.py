@@ -161,7 +161,9 @@ def unreadable_json(
 ) -> Answer:
     """A body that is no JSON: a cut transfer may be asked again, anything else may not."""
     kind = body_kind(answer.body)
-    if kind == "json" and "truncated" in str(error):
+    # A number cut in its middle is reported as a wrong number: the missing bracket tells.
+    closed = answer.body.rstrip().endswith((b"}", b"]")) or "trailing" in str(error)
+    if kind == "json" and ("truncated" in str(error) or not closed):
         reason = f"cut transfer: the JSON stops after {len(answer.body)} bytes"
         return failure(Outcome.TRANSIENT, reason, source=source, answer=answer, now_ns=now_ns)
     outcome = classify_text(excerpt(answer.body)) if kind == "text" else Outcome.BAD_ANSWER

@@ -121,13 +121,15 @@ def _values(
         return list(map(getter, rows))
     try:
         return np.fromiter(map(getter, rows), kind, len(rows))
-    except TypeError:  # a null of an optional field: NumPy has no place for it
+    except TypeError:  # a null among integers: NumPy has no place for it
         return list(map(getter, rows))
 
 
 def _series(name: str, family: Family, pieces: list[Any]) -> pl.Series:
     if pieces and all(isinstance(piece, np.ndarray) for piece in pieces):
-        return pl.Series(name, np.concatenate(pieces))
+        column = pl.Series(name, np.concatenate(pieces))
+        # NumPy writes a null as NaN; JSON itself has no NaN.
+        return column.fill_nan(None) if family == "number" else column
     values = [value for piece in pieces for value in piece]
     if family == "decimal":
         values = [None if value is None else format(value, "f") for value in values]

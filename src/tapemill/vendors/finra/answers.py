@@ -126,6 +126,8 @@ def _api(request: Request, answer: WireAnswer, now_ns: int) -> Answer:
         reason = f"HTTP 404: {excerpt(answer.body)}"
         return failure(Outcome.BAD_ANSWER, reason, source=API_SOURCE, answer=answer, now_ns=now_ns)
     try:
+        if not answer.body.strip():
+            raise msgspec.DecodeError("the body is empty")
         if answer.body.lstrip()[:1] == b"{":
             said = excerpt(msgspec.json.encode(msgspec.json.decode(answer.body)), 300)
             reason = f"HTTP {answer.status} carries an object instead of rows: {said}"

@@ -74,7 +74,7 @@ def interpret_massive(
 def _envelope(request: Request, body: bytes) -> Envelope:
     if request.dataset == "bronze.massive_market_status" and body.lstrip()[:1] == b"[":
         return Envelope(results=msgspec.Raw(body), status="OK")
-    return _DECODER.decode(body)
+    return _DECODER.decode(body)  # an empty body is refused here, like any other non-JSON
 
 
 def _refusal(envelope: Envelope, answer: WireAnswer, now_ns: int) -> Answer | None:
