@@ -46,7 +46,7 @@ def run(
     from tapemill.refine import build, check
     from tapemill.secrets import Secret
     from tapemill.settings import default_settings
-    from tapemill.world import Market, SandboxThread
+    from tapemill.world import SANDBOX_KEY, Market, Sandbox, SandboxThread
 
     started = SYSTEM_CLOCK.monotonic()
     configure(json=False, level="ERROR")
@@ -56,12 +56,12 @@ def run(
     market = Market(seed, symbols=MARKET_SYMBOLS, start=first, end=EVENING, null=null)
     clock = FixedClock(eastern_ns(EVENING, 21))
     sessions = calendar("XNYS").session_dates(first, EVENING)
-    with SandboxThread(market, now_ns=clock.now_ns(), plan="free") as sandbox:
+    with SandboxThread(Sandbox(market, now_ns=clock.now_ns(), plan="free")) as sandbox:
         settings = default_settings().override(
             {
                 "lake.location": str(folder / "lake"),
                 "massive.base_url": sandbox.base_url,
-                "massive.api_key": Secret("sandbox-key", "MASSIVE_API_KEY"),
+                "massive.api_key": Secret(SANDBOX_KEY, "MASSIVE_API_KEY"),
                 "massive.calls_per_minute": 60_000,
                 "massive.calls_per_day": 0,
                 "finra.cdn_url": sandbox.base_url,
@@ -72,7 +72,7 @@ def run(
         lake = Lake.open(settings.lake.location, create=True, clock=clock)
         place = Workplace(settings, clock, lake)
         fetched = _fetch_all(place, market, sessions, quiet=as_json)
-        wire = sandbox.counts()
+        wire = sandbox.sandbox.calls.count()
     say("\nBuild", "bold")
     built = build(lake, settings, clock)
     checked = check(lake, settings, clock)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from typing import Annotated
 
 import typer
@@ -23,6 +24,10 @@ It speaks Massive REST and FINRA (files, Query API, OAuth), counts what reached 
 """
 
 
+PLANS = ("free", "paid")
+EVENING = dt.date(2026, 6, 30)
+
+
 def run(
     port: Annotated[int, typer.Option(help="Port on 127.0.0.1; 0 picks a free one.")] = 8808,
     seed: Annotated[int, typer.Option(help="Seed of the market.")] = 7,
@@ -38,14 +43,15 @@ def run(
     faults: Annotated[bool, typer.Option("--faults", help="List the faults and stop.")] = False,
 ) -> None:
     """Serve until interrupted."""
-    import datetime as dt
-
     from tapemill.clock import eastern_ns
-    from tapemill.world import FAULTS, Market, run_sandbox
+    from tapemill.world import FAULTS, FaultPlan, Market, Sandbox, run_sandbox
 
     if faults:
-        print_table("Faults", ["name", "what it does"], sorted(FAULTS.items()))
+        rows = [(name, kind.stage, kind.doc) for name, kind in sorted(FAULTS.items())]
+        print_table("Faults", ["name", "where", "what it does"], rows)
         return
+    if plan not in PLANS:
+        raise UsageError(f"there is no plan {plan!r}", next_step="--plan is free or paid")
     for name in fault or []:
         if name not in FAULTS:
             raise UsageError(
@@ -53,17 +59,16 @@ def run(
                 next_step=did_you_mean(name, FAULTS) or "`tapemill sandbox --faults` lists them",
             )
     first, last = parse_range(start, end)
-    last = last or dt.date(2026, 6, 30)
-    first = first or dt.date(last.year - 2, last.month, 1)
-    market = Market(seed, symbols=symbols, start=first, end=last, null=null)
-    now_ns = eastern_ns(last, 21)
-    print_line(f"SYNTHETIC market, {first} to {last}, seed {seed}; the sandbox's evening is {last}")
-    run_sandbox(
-        market,
-        port=port,
-        now_ns=now_ns,
-        plan=plan,
+    last = last or EVENING
+    first = first or last.replace(year=last.year - 2)
+    sandbox = Sandbox(
+        Market(seed, symbols=symbols, start=first, end=last, null=null),
+        now_ns=eastern_ns(last, 21),
+        plan="paid" if plan == "paid" else "free",
         rate_per_minute=rate or None,
-        faults=fault or [],
-        announce=lambda url: print_line(f"listening on {url}  (Ctrl-C ends)", "bold"),
+        faults=FaultPlan(*(fault or [])),
+        port=port,
     )
+    print_line(f"SYNTHETIC market of {symbols} tickers, {first} to {last}, seed {seed}", "yellow")
+    print_line(f"set TAPEMILL_CLOCK_NOW={last}T21:00:00-05:00 to work at its evening")
+    run_sandbox(sandbox, on_ready=lambda url: print_line(f"listening on {url} (Ctrl-C ends)"))
