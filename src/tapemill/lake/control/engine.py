@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sqlite3
 import threading
+import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -131,7 +132,17 @@ class Database:
                 rows = connection.exec_driver_sql("PRAGMA integrity_check").scalars().all()
         except exc.DatabaseError as error:
             return [str(error.orig)]
-        return [str(row) for row in rows if row != "ok"]
+        return [str(row) for row in rows if row != "ok"] or self._definition_damage()
+
+    def _definition_damage(self) -> list[str]:
+        statement = select(schema.meta.c.value).where(schema.meta.c.name == "definitions_crc")
+        try:
+            with self._engine.connect() as connection:
+                stored = connection.execute(statement).scalar()
+                actual = str(self._definitions_crc(connection))
+        except exc.DatabaseError as error:
+            return [str(error.orig)]
+        return [] if stored == actual else ["the table definitions differ from their checksum"]
 
     def raw_rows(self, table: Table) -> Iterator[dict[str, Any]]:
         """Every row as the driver gives it, undecodable text included; for verification."""
@@ -194,8 +205,7 @@ class Database:
                 driver.execute("PRAGMA journal_mode=WAL")
         with self.write() as connection:
             schema.TABLES.create_all(connection)
-            row = {"name": "schema_version", "value": str(schema.SCHEMA_VERSION)}
-            self.upsert(connection, schema.meta, [row])
+            self._stamp(connection)
 
     def _migrate(self) -> None:
         version = self._stored_version()
@@ -217,8 +227,23 @@ class Database:
                         next_step="export with the version that wrote it, then import again",
                     )
                 MIGRATIONS[step](connection)
-            row = {"name": "schema_version", "value": str(schema.SCHEMA_VERSION)}
-            self.upsert(connection, schema.meta, [row])
+            self._stamp(connection)
+
+    def _stamp(self, connection: Connection) -> None:
+        """Note the format, and the checksum of SQLite's own table definitions."""
+        values = {
+            "schema_version": str(schema.SCHEMA_VERSION),
+            "definitions_crc": str(self._definitions_crc(connection)),
+        }
+        rows = [{"name": name, "value": value} for name, value in values.items()]
+        self.upsert(connection, schema.meta, rows)
+
+    def _definitions_crc(self, connection: Connection) -> int:
+        if not self.is_sqlite:
+            return 0
+        listing = "SELECT type, name, tbl_name, sql FROM sqlite_schema ORDER BY type, name"
+        rows = connection.exec_driver_sql(listing)
+        return zlib.crc32("\n".join("|".join(map(str, row)) for row in rows).encode())
 
     def _stored_version(self) -> int:
         statement = select(schema.meta).where(schema.meta.c.name == "schema_version")

@@ -9,7 +9,7 @@ from typing import Any
 
 from sqlalchemy import Table
 
-from tapemill.errors import CorruptError
+from tapemill.errors import CorruptError, FaultError
 from tapemill.lake.control import schema
 from tapemill.lake.control.blobs import require_sound
 from tapemill.lake.control.checksum import describe_row, is_sound
@@ -38,7 +38,7 @@ def verify(database: Database) -> list[Finding]:
     for table in schema.TABLES.sorted_tables:
         try:
             findings.extend(_check_table(database, table))
-        except CorruptError as error:
+        except FaultError as error:
             findings.append(Finding("control-structure", table.name, error.what))
     return findings or _check_sums(database)
 
