@@ -115,6 +115,32 @@ def test_query_api_pages_by_record_total(ask, market):
     assert query(asker, offset=truth.height, compareFilters=[on(DAY)])[0].status == 204
 
 
+def test_query_api_and_files_agree_to_the_last_digit(ask):
+    asker = ask()
+    between = {"fieldName": "tradeReportDate", "startDate": "2026-02-20", "endDate": "2026-03-06"}
+    _, rows = query(asker, dateRangeFilters=[between])
+    told = {
+        (
+            r["tradeReportDate"].replace("-", ""),
+            r["securitiesInformationProcessorSymbolIdentifier"],
+            r["marketCode"],
+        ): [str(r[f"{name}ParQuantity"]) for name in ("short", "shortExempt", "total")]
+        for r in rows
+    }
+    days = [date(2026, 2, d) for d in (20, 23, 24, 25, 26, 27)] + [
+        date(2026, 3, d) for d in range(2, 7)
+    ]
+    filed = {
+        (day, symbol, market): volumes
+        for when in days
+        for prefix in ("FNQC", "FNSQ", "FNYX")
+        for day, symbol, *volumes, market in file_of(asker, prefix, when)[0]
+    }
+    assert told.keys() == filed.keys()
+    for key, volumes in filed.items():
+        assert [Decimal(v) for v in told[key]] == [Decimal(v) for v in volumes], key
+
+
 def test_query_api_filters(ask, market):
     ko = {
         "fieldName": "securitiesInformationProcessorSymbolIdentifier",

@@ -203,7 +203,10 @@ class FinraApi:
 
 
 def _number(name: str) -> pl.Expr:
-    return pl.col(name) / MICRO
+    """Shares as the nearest double to the decimal text: a division would be an ulp off."""
+    whole, rest = pl.col(name) // MICRO, pl.col(name) % MICRO
+    text = pl.concat_str(whole, pl.lit("."), rest.cast(pl.String).str.zfill(6))
+    return text.cast(pl.Float64).alias(name)
 
 
 def _whole_numbers(page: pl.DataFrame) -> pl.DataFrame:

@@ -170,8 +170,11 @@ def _old_basis(
         named=True,
     )
     ratio = split["split_to"] / split["split_from"]
+    shares = pl.col("v") / ratio
+    whole = (bars["v"] % 1 == 0).all()
     return bars.with_columns(
-        (pl.col("o", "h", "l", "c", "vw") * ratio).round(4), pl.col("v") / ratio
+        (pl.col("o", "h", "l", "c", "vw") * ratio).round(4),
+        v=shares.ceil() if whole else shares.round(6),
     )
 
 

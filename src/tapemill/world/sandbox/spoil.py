@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -93,7 +94,8 @@ def _all_null(row: Row, name: str, fault: Fault) -> None:
 
 
 def _unit_change(row: Row, name: str, fault: Fault) -> None:
-    if name in row:
+    """A number grows; text that is no number stays as it is."""
+    with contextlib.suppress(ValueError, KeyError, TypeError):
         row[name] = float(row[name]) * fault.number("factor")
 
 
