@@ -95,7 +95,6 @@ def minute_bars(
     )
     marked = mark_jumps(versions, jump_multiple)
     rows = marked.with_columns(
-        ts=(pl.col("ts_event") // 1000).cast(pl.Datetime("us", "UTC")),
         minute_of_session=((pl.col("ts_event") - pl.col("open_ns")) // MINUTE_NS).cast(pl.Int16),
         segment=pl.when(pl.col("ts_event") < pl.col("open_ns"))
         .then(pl.lit("pre"))
@@ -188,6 +187,8 @@ def _shaped(rows: pl.DataFrame, target: str) -> pl.DataFrame:
     """The columns of the contract; a partition column follows from the session."""
     declared = contract(target)
     rows = rows.with_columns(
-        month=pl.col("session").dt.strftime("%Y-%m"), year=pl.col("session").dt.year()
+        ts=(pl.col("ts_event") // 1000).cast(pl.Datetime("us", "UTC")),
+        month=pl.col("session").dt.strftime("%Y-%m"),
+        year=pl.col("session").dt.year(),
     )
     return declared.conform(rows.select(declared.schema.names()))

@@ -1,0 +1,292 @@
+"""The verdict: coverage cells, named defect patterns, totals; red where data is not credible."""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime
+from collections.abc import Sequence
+
+import polars as pl
+
+from tapemill.clock.injected import Clock
+from tapemill.contracts import contract
+from tapemill.lake import Lake
+from tapemill.refine.coverage_plan import JUDGED, Judged, ledger_states
+from tapemill.refine.detectors import (
+    Finding,
+    bars_end_at_noon,
+    closing_bar_missing,
+    minute_file_absent,
+    off_exchange_prints,
+    old_window_empty,
+    page_appended_twice,
+    replay_incomplete,
+    sentinel_value,
+    session_cut_1530,
+    split_unadjusted,
+    start_anchor_ignored,
+)
+from tapemill.settings import Settings
+
+__all__ = ["CheckReport", "check"]
+
+_CELL = ("symbol", "session")
+_DAILY = "silver.equity_bars_1d"
+_SPLITS = "reference.adjustments"
+
+
+@dataclasses.dataclass(frozen=True)
+class CheckReport:
+    """What a check found.
+
+    Attributes
+    ----------
+    cells : pl.DataFrame
+        Rows of ``silver.coverage``.
+    findings : tuple of Finding
+        Defect patterns, errors first.
+    quarantined, incidents : int
+        Rows in quarantine and open incidents in the judged lanes.
+    """
+
+    cells: pl.DataFrame
+    findings: tuple[Finding, ...]
+    quarantined: int
+    incidents: int
+
+    @property
+    def red(self) -> int:
+        """Red cells, missing cells, and findings that are errors; above zero fails a check."""
+        bad = self.cells.filter(pl.col("state").is_in(["red", "missing"])).height
+        return bad + sum(finding.severity == "error" for finding in self.findings)
+
+    @property
+    def totals(self) -> list[dict[str, object]]:
+        """Per dataset: symbols, sessions, cells, and cells by state."""
+        states = ("green", "amber", "red", "halt", "empty", "missing")
+        return (
+            self.cells.group_by("dataset")
+            .agg(
+                symbols=pl.col("symbol").n_unique(),
+                sessions=pl.col("session").n_unique(),
+                cells=pl.len(),
+                **{state: (pl.col("state") == state).sum() for state in states},
+            )
+            .sort("dataset")
+            .to_dicts()
+        )
+
+    def summary(self) -> dict[str, object]:
+        """The report for tables and JSON."""
+        return {
+            "datasets": self.totals,
+            "findings": [finding.summary() for finding in self.findings],
+            "quarantined": self.quarantined,
+            "incidents": self.incidents,
+            "red": self.red,
+        }
+
+
+def check(
+    lake: Lake,
+    settings: Settings,
+    clock: Clock,
+    symbols: Sequence[str] | None = None,
+    start: datetime.date | None = None,
+    end: datetime.date | None = None,
+    dataset: str | None = None,
+) -> CheckReport:
+    """Judge what has been built; nothing is written.
+
+    Parameters
+    ----------
+    lake, settings, clock
+    symbols : sequence of str, optional
+    start, end : date, optional
+        First and last session.
+    dataset : str, optional
+        Only this silver dataset.
+
+    Raises
+    ------
+    UnknownNameError
+        No such dataset or symbol.
+    LakeError
+        Nothing was built yet.
+    """
+    if dataset is not None:
+        contract(dataset)
+    cells = lake.scan("silver.coverage", symbols, start, end).collect()
+    if dataset is not None:
+        cells = cells.filter(pl.col("dataset") == dataset)
+    findings: list[Finding] = []
+    for judged in JUDGED:
+        mine = cells.filter(pl.col("dataset") == judged.silver)
+        if not mine.is_empty():
+            findings += _of_minutes(lake, settings, judged, mine)
+    if dataset in (None, _DAILY):
+        findings += _of_days(lake, settings, symbols, start, end)
+    order = {"error": 0, "warning": 1, "info": 2}
+    findings.sort(key=lambda f: (order[f.severity], f.kind, f.dataset, str(f.session), f.subject))
+    return CheckReport(
+        cells,
+        tuple(findings),
+        int(cells["quarantined"].sum()),
+        len(lake.control.incidents.open_incidents()),
+    )
+
+
+def _of_minutes(
+    lake: Lake, settings: Settings, judged: Judged, cells: pl.DataFrame
+) -> list[Finding]:
+    """Patterns in minute bars, month by month so that memory stays bounded."""
+    found = [
+        *session_cut_1530(cells),
+        *bars_end_at_noon(cells),
+        *closing_bar_missing(cells),
+        *minute_file_absent(cells),
+        *_vendor_incidents(cells),
+        *_of_lanes(lake, judged, cells),
+    ]
+    sums = []
+    for (month,), part in cells.group_by(
+        pl.col("session").dt.strftime("%Y-%m"), maintain_order=True
+    ):
+        del month
+        bars = _bars(lake, judged.silver, part)
+        found += sentinel_value(judged.silver, bars, settings.checks.sentinels)
+        found += off_exchange_prints(
+            judged.silver, bars, jump_multiple=settings.checks.jump_mad_multiple
+        )
+        sums.append(
+            bars.group_by(_CELL).agg(
+                volume=pl.when(pl.col("volume").is_not_null().any()).then(pl.col("volume").sum())
+            )
+        )
+    if judged.calendar == "XNYS":
+        daily = _current(lake, _DAILY).select(*_CELL, "volume").collect()
+        partial = ledger_states(lake, judged).filter(pl.col("ledger_state") == "partial")
+        partial = partial.join(cells.select(_CELL), on=_CELL, how="semi")
+        found += replay_incomplete(judged.silver, pl.concat(sums), daily, partial)
+    return found
+
+
+def _current(lake: Lake, dataset: str) -> pl.LazyFrame:
+    return lake.tables.scan(dataset).filter(pl.col("superseded_at").is_null())
+
+
+def _bars(lake: Lake, dataset: str, cells: pl.DataFrame) -> pl.DataFrame:
+    days = cells["session"].unique().sort()
+    symbols = cells["symbol"].unique().to_list()
+    return (
+        lake.tables.scan(dataset, start=days[0], end=days[-1])
+        .filter(
+            pl.col("superseded_at").is_null()
+            & pl.col("session").is_in(days.to_list())
+            & pl.col("symbol").is_in(symbols)
+        )
+        .select(*_CELL, "ts_event", "segment", "open", "high", "low", "close", "volume")
+        .sort("symbol", "ts_event")
+        .collect()
+    )
+
+
+def _vendor_incidents(cells: pl.DataFrame) -> list[Finding]:
+    """One finding a session whose cells carry the mark."""
+    marked = cells.filter(pl.col("reasons").str.contains("vendor_incident", literal=True))
+    return [
+        Finding(
+            "vendor_incident",
+            "warning",
+            str(rows["dataset"][0]),
+            f"{rows.height} symbols",
+            rows["session"][0],
+            f"{rows['session'][0]}: {rows.height} symbols miss the same minutes as others",
+            rows,
+        )
+        for _, rows in marked.sort("session", "symbol").group_by("session", maintain_order=True)
+    ]
+
+
+def _of_lanes(lake: Lake, judged: Judged, cells: pl.DataFrame) -> list[Finding]:
+    """Patterns in how the rows arrived."""
+    first, last = cells["session"].min(), cells["session"].max()
+    found: list[Finding] = []
+    wanted = cells["symbol"].unique().to_list()
+    for bronze in judged.bronze:
+        rows = (
+            lake.tables.scan(bronze)
+            .filter(pl.col("session").is_between(first, last) & pl.col("symbol").is_in(wanted))
+            .select(*_CELL, "raw_sha256", "ordinal")
+        )
+        found += page_appended_twice(bronze, _repeated(rows))
+        if "imported" in bronze:
+            continue
+        answers = lake.control.frames(["ops.answers"])["ops.answers"].filter(
+            pl.col("dataset") == bronze
+        )
+        asked = answers.select("raw_sha256", "symbol", start="first_session", end="last_session")
+        came = (
+            lake.tables.scan(bronze)
+            .filter(pl.col("symbol").is_in(wanted))
+            .select(*_CELL, "raw_sha256")
+            .unique()
+            .collect()
+        )
+        found += start_anchor_ignored(bronze, asked, came)
+        states = ledger_states(lake, judged).filter(pl.col("symbol").is_in(wanted))
+        found += old_window_empty(bronze, states, _first_seen(lake))
+    return found
+
+
+def _repeated(rows: pl.LazyFrame) -> pl.DataFrame:
+    """Rows of raw objects that hold more rows than ordinals."""
+    counted = rows.group_by("raw_sha256").agg(rows=pl.len(), ordinals=pl.col("ordinal").n_unique())
+    doubled = counted.filter(pl.col("rows") > pl.col("ordinals")).select("raw_sha256").collect()
+    return rows.filter(pl.col("raw_sha256").is_in(doubled["raw_sha256"].to_list())).collect()
+
+
+def _first_seen(lake: Lake) -> pl.DataFrame:
+    """First daily bar or listing date of every symbol, whichever is earlier."""
+    daily = _current(lake, _DAILY).group_by("symbol").agg(first_seen=pl.col("session").min())
+    listed = _current(lake, "reference.instruments").select("symbol", first_seen="list_date")
+    both = pl.concat([daily, listed]).drop_nulls()
+    return both.group_by("symbol").agg(pl.col("first_seen").min()).collect()
+
+
+def _of_days(
+    lake: Lake,
+    settings: Settings,
+    symbols: Sequence[str] | None,
+    start: datetime.date | None,
+    end: datetime.date | None,
+) -> list[Finding]:
+    """Patterns in daily bars: sentinels, and splits on the wrong basis."""
+    judged = pl.lit(value=True)
+    if symbols is not None:
+        judged &= pl.col("symbol").is_in(list(symbols))
+    columns = (*_CELL, "ts_event", "open", "high", "low", "close", "volume")
+    daily = _current(lake, _DAILY).filter(judged).select(columns).collect()
+    splits = (
+        _current(lake, _SPLITS)
+        .filter((pl.col("kind") == "split") & judged)
+        .select("symbol", "ex_date", "price_factor_frac")
+        .collect()
+    )
+    found = sentinel_value(_DAILY, daily, settings.checks.sentinels)
+    raw = daily.with_columns(adjusted=pl.lit(value=False))
+    found += split_unadjusted(_DAILY, raw, splits)
+    promised = (
+        lake.tables.scan("bronze.massive_bars_1d")
+        .filter(pl.col("adjusted") & judged)
+        .select(*columns, "adjusted")
+        .unique(_CELL, keep="last")
+        .collect()
+    )
+    found += split_unadjusted("bronze.massive_bars_1d", promised, splits)
+    return [
+        finding
+        for finding in found
+        if finding.session is None
+        or ((start is None or finding.session >= start) and (end is None or finding.session <= end))
+    ]

@@ -1,0 +1,213 @@
+"""All recipes, in the order in which they are built."""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Callable, Sequence
+
+import polars as pl
+
+from tapemill.clock import CalendarName, calendar
+from tapemill.refine.adjustments import adjustments
+from tapemill.refine.bars import Refined, daily_bars, minute_bars
+from tapemill.refine.coverage_plan import plan_coverage
+from tapemill.refine.inputs import (
+    bronze_bars,
+    content,
+    hours,
+    sessions_frame,
+    sessions_of,
+)
+from tapemill.refine.instruments import instruments, symbol_changes
+from tapemill.refine.recipe import Kitchen, Plan, Product, Recipe, digest_of
+from tapemill.refine.short_volume import short_volume
+
+__all__ = ["RECIPES", "unresolved_dividends"]
+
+_MINUTES = ("bronze.massive_bars_1m", "bronze.imported_bars_1m")
+_DAYS = ("bronze.massive_bars_1d", "bronze.imported_bars_1d")
+_BAR_CODE = ("bars", "jumps", "versions", "inputs")
+_Kernel = Callable[[Kitchen, pl.DataFrame, pl.DataFrame], Refined]
+
+
+def _bars(
+    inputs: tuple[str, ...], calendar_name: CalendarName, kernel: _Kernel, *, futures: bool = False
+) -> Callable[[Kitchen, str], Plan]:
+    """Plan of a bar target: one unit a session."""
+
+    def plan(kitchen: Kitchen, version: str) -> Plan:
+        found = content(kitchen.lake, inputs)
+        table = hours(calendar_name, sorted(found))
+        settings = kitchen.settings
+        knobs = (settings.massive.feed_delay_minutes, settings.checks.jump_mad_multiple)
+
+        def make(units: Sequence[str]) -> Product:
+            days = [datetime.date.fromisoformat(unit) for unit in units]
+            bronze = bronze_bars(kitchen.lake, inputs, days, futures=futures)
+            refined = kernel(kitchen, bronze, sessions_frame(calendar_name, days))
+            return Product(refined.rows, refined.quarantined)
+
+        return Plan(
+            {
+                day.isoformat(): digest_of(version, table[day], *knobs, print_)
+                for day, print_ in found.items()
+            },
+            make,
+        )
+
+    return plan
+
+
+def _equity_minutes(kitchen: Kitchen, bronze: pl.DataFrame, sessions: pl.DataFrame) -> Refined:
+    return minute_bars(
+        bronze,
+        sessions,
+        feed_delay_minutes=kitchen.settings.massive.feed_delay_minutes,
+        jump_multiple=kitchen.settings.checks.jump_mad_multiple,
+    )
+
+
+def _futures_minutes(kitchen: Kitchen, bronze: pl.DataFrame, sessions: pl.DataFrame) -> Refined:
+    return minute_bars(
+        bronze,
+        sessions,
+        target="silver.futures_bars_1m",
+        feed_delay_minutes=kitchen.settings.massive.feed_delay_minutes,
+        jump_multiple=kitchen.settings.checks.jump_mad_multiple,
+    )
+
+
+def _equity_days(kitchen: Kitchen, bronze: pl.DataFrame, sessions: pl.DataFrame) -> Refined:
+    delay = kitchen.settings.massive.feed_delay_minutes
+    return daily_bars(bronze, sessions, feed_delay_minutes=delay)
+
+
+def _plan_short_volume(kitchen: Kitchen, version: str) -> Plan:
+    found = content(kitchen.lake, ("bronze.finra_short_volume",))
+
+    def make(units: Sequence[str]) -> Product:
+        days = [datetime.date.fromisoformat(unit) for unit in units]
+        rows = sessions_of(kitchen.lake, "bronze.finra_short_volume", days)
+        return Product(short_volume(rows.collect()))
+
+    return Plan({day.isoformat(): digest_of(version, fp) for day, fp in found.items()}, make)
+
+
+def _by_symbol(rows: pl.DataFrame, version: str, symbol: str = "symbol") -> Plan:
+    """A plan whose units are symbols, each stale when its own rows came out different."""
+    lines = rows.select(
+        _unit=pl.col(symbol),
+        _line=pl.concat_str(
+            [pl.col(name).cast(pl.String).fill_null("\\N") for name in rows.columns], separator="|"
+        ),
+    )
+    grouped = lines.group_by("_unit").agg(pl.col("_line")).sort("_unit")
+    return Plan(
+        {unit: digest_of(version, *text) for unit, text in grouped.iter_rows()},
+        lambda units: Product(rows.filter(pl.col(symbol).is_in(list(units)))),
+    )
+
+
+def _plan_instruments(kitchen: Kitchen, version: str) -> Plan:
+    tickers = kitchen.lake.tables.scan("bronze.massive_tickers").collect()
+    return _by_symbol(instruments(tickers), version)
+
+
+def _plan_symbol_changes(kitchen: Kitchen, version: str) -> Plan:
+    listed = kitchen.lake.tables.scan("reference.instruments").collect()
+    known = calendar("XNYS")
+    rows = symbol_changes(listed, known.frame(*known.coverage).select("session"))
+    return _by_symbol(rows, version, "old_symbol")
+
+
+def _plan_adjustments(kitchen: Kitchen, version: str) -> Plan:
+    return _by_symbol(_adjustments(kitchen)[0], version)
+
+
+def unresolved_dividends(kitchen: Kitchen) -> pl.DataFrame:
+    """Dividends that have no factor: ``symbol``, ``ex_date``, ``reason``."""
+    return _adjustments(kitchen)[1]
+
+
+def _adjustments(kitchen: Kitchen) -> tuple[pl.DataFrame, pl.DataFrame]:
+    tables = kitchen.lake.tables
+    splits = tables.scan("bronze.massive_splits").collect()
+    dividends = tables.scan("bronze.massive_dividends").collect()
+    closes = (
+        tables.scan("silver.equity_bars_1d")
+        .select("symbol", "session", "close", "known_at", "superseded_at")
+        .collect()
+    )
+    known = calendar("XNYS")
+    found = adjustments(splits, dividends, closes, known.frame(*known.coverage).select("session"))
+    return found.rows, found.unresolved
+
+
+RECIPES: dict[str, Recipe] = {
+    recipe.target: recipe
+    for recipe in (
+        Recipe(
+            "silver.equity_bars_1d",
+            _DAYS,
+            "session",
+            _BAR_CODE,
+            _bars(_DAYS, "XNYS", _equity_days),
+        ),
+        Recipe(
+            "silver.equity_bars_1m",
+            _MINUTES,
+            "session",
+            _BAR_CODE,
+            _bars(_MINUTES, "XNYS", _equity_minutes),
+        ),
+        Recipe(
+            "silver.futures_bars_1m",
+            _MINUTES[1:],
+            "session",
+            _BAR_CODE,
+            _bars(_MINUTES[1:], "CMES", _futures_minutes, futures=True),
+        ),
+        Recipe(
+            "silver.short_volume",
+            ("bronze.finra_short_volume",),
+            "session",
+            ("short_volume", "versions", "inputs"),
+            _plan_short_volume,
+        ),
+        Recipe(
+            "reference.instruments",
+            ("bronze.massive_tickers",),
+            "symbol",
+            ("instruments", "versions"),
+            _plan_instruments,
+        ),
+        Recipe(
+            "reference.symbol_changes",
+            ("reference.instruments",),
+            "symbol",
+            ("instruments",),
+            _plan_symbol_changes,
+        ),
+        Recipe(
+            "reference.adjustments",
+            ("bronze.massive_splits", "bronze.massive_dividends", "silver.equity_bars_1d"),
+            "symbol",
+            ("adjustments", "versions"),
+            _plan_adjustments,
+        ),
+        Recipe(
+            "silver.coverage",
+            (
+                "silver.equity_bars_1m",
+                "silver.futures_bars_1m",
+                "silver.equity_bars_1d",
+                *_MINUTES,
+                "ops.quarantine",
+            ),
+            "session",
+            ("coverage", "coverage_states", "coverage_plan", "halts", "inputs"),
+            plan_coverage,
+        ),
+    )
+}
+"""Target → recipe; a recipe comes after those whose targets it reads."""
