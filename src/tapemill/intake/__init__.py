@@ -8,7 +8,20 @@ is made of it; failure is written down as failure, never as emptiness.
 from __future__ import annotations
 
 from tapemill.intake.fetch import fetch
+from tapemill.intake.files import ImportReport, import_files, parse_column_map
 from tapemill.intake.plan import FetchPlan, Task, plan_fetch
+from tapemill.intake.recovery import recover
 from tapemill.intake.run import FetchReport, Progress
 
-__all__ = ["FetchPlan", "FetchReport", "Progress", "Task", "fetch", "plan_fetch"]
+__all__ = [
+    "FetchPlan",
+    "FetchReport",
+    "ImportReport",
+    "Progress",
+    "Task",
+    "fetch",
+    "import_files",
+    "parse_column_map",
+    "plan_fetch",
+    "recover",
+]

@@ -52,11 +52,11 @@ def snapshot_session(calendar: Calendar, now_ns: int) -> date:
     return today if calendar.is_session(today) else calendar.previous(today)
 
 
-def rows_by_date(request: Request, frame: pl.DataFrame | None) -> dict[date, int]:
+def rows_by_date(dataset: str, frame: pl.DataFrame | None) -> dict[date, int]:
     """Rows of each date."""
     if frame is None or frame.is_empty():
         return {}
-    column = LISTING_DATES.get(request.dataset, "session")
+    column = LISTING_DATES.get(dataset, "session")
     counted = frame.group_by(column).len().sort(column)
     return dict(counted.iter_rows())
 
@@ -86,7 +86,7 @@ def settle(
         Rows known of the session before the first one asked for.
     """
     rows = dict(earlier or {})
-    for day, count in rows_by_date(request, answer.frame).items():
+    for day, count in rows_by_date(request.dataset, answer.frame).items():
         rows[day] = rows.get(day, 0) + count
     if request.dataset in SNAPSHOTS:
         if answer.next is not None:

@@ -8,6 +8,7 @@ nothing.
 from __future__ import annotations
 
 import dataclasses
+import itertools
 from collections.abc import Mapping
 
 import msgspec
@@ -17,12 +18,13 @@ from tapemill.clock.availability import known_at_expr
 from tapemill.contracts import contract
 from tapemill.contracts.columns import UTC_US
 from tapemill.errors import CorruptError
+from tapemill.intake.coverage import Settled
 from tapemill.lake import Lake
 from tapemill.lake.control import StoredAnswer
 from tapemill.settings import Settings
 from tapemill.vendors import Answer, Outcome, Request, WireAnswer, interpret
 
-__all__ = ["Receipt", "dress", "keep", "quarantine_rows", "read_back"]
+__all__ = ["Receipt", "dress", "dress_answer", "keep", "quarantine_rows", "read_back"]
 
 _KEPT_HEADERS = frozenset(
     {
@@ -57,17 +59,21 @@ class Receipt:
         Rows in the full bronze contract.
     rejected : pl.DataFrame
         Rows in the contract of ``ops.quarantine``.
+    asked : tuple of Request and Answer, optional
+        The exchange it came from; files have none.
+    cells : tuple of Settled
+        Cells that a file settles; those of an exchange follow from it.
     """
 
     answer_id: int
     task_key: str
-    token: int | None
-    request: Request
-    answer: Answer
+    dataset: str
     raw_sha256: str
     received_ns: int
     frame: pl.DataFrame
     rejected: pl.DataFrame
+    asked: tuple[Request, Answer] | None = None
+    cells: tuple[Settled, ...] = ()
 
 
 class _Envelope(msgspec.Struct):
@@ -108,7 +114,7 @@ def keep(
     """
     media = wire.headers.get("content-type", "application/octet-stream")
     raw = lake.raw.put(wire.body, media_type=media, origin=f"{request.vendor}:{request.path}")
-    frame = dress(settings, request, answer, raw.sha256, received_ns)
+    frame = dress_answer(settings, request, answer, raw.sha256, received_ns)
     envelope = _Envelope(
         msgspec.Raw(request.to_json()),
         wire.status,
@@ -141,17 +147,21 @@ def keep(
     if stored.stage in ("landing", "landed"):
         if not repeat:
             return None
-        stored = store(f"{task_key}@{received_ns}")
+        times = itertools.count(2)
+        while stored.stage in ("landing", "landed"):
+            stored = store(f"{task_key}@{next(times)}")
+    rejected = quarantine_rows(
+        request.dataset, answer.source, answer.rejected, raw.sha256, received_ns
+    )
     return Receipt(
         stored.answer_id,
         stored.task_key,
-        token,
-        request,
-        answer,
+        request.dataset,
         raw.sha256,
         received_ns,
         frame,
-        quarantine_rows(request.dataset, answer, raw.sha256, received_ns),
+        rejected,
+        (request, answer),
     )
 
 
@@ -174,54 +184,88 @@ def read_back(lake: Lake, settings: Settings, stored: StoredAnswer) -> Receipt:
             where=f"answer {stored.answer_id}, raw object {stored.raw_sha256}",
             next_step="run `tapemill verify`; if it is clean, the parser changed: report it",
         )
+    raw, received_ns = stored.raw_sha256, stored.ts_recv_ns
     return Receipt(
         stored.answer_id,
         stored.task_key,
-        None,
-        request,
-        answer,
-        stored.raw_sha256,
-        stored.ts_recv_ns,
-        dress(settings, request, answer, stored.raw_sha256, stored.ts_recv_ns),
-        quarantine_rows(request.dataset, answer, stored.raw_sha256, stored.ts_recv_ns),
+        request.dataset,
+        raw,
+        received_ns,
+        dress_answer(settings, request, answer, raw, received_ns),
+        quarantine_rows(request.dataset, answer.source, answer.rejected, raw, received_ns),
+        (request, answer),
     )
 
 
-def dress(
+def dress_answer(
     settings: Settings, request: Request, answer: Answer, raw_sha256: str, received_ns: int
 ) -> pl.DataFrame:
-    """Rows of an answer with their provenance and the moment they could be acted on.
+    """Rows of an answer in the full bronze contract; none unless it is DATA.
 
     Raises
     ------
     ContractError
         The rows break the contract.
     """
-    dataset = contract(request.dataset)
-    if answer.outcome is not Outcome.DATA or answer.frame is None or answer.frame.is_empty():
-        return dataset.empty()
+    if answer.outcome is not Outcome.DATA or answer.frame is None:
+        return contract(request.dataset).empty()
     delay = settings.massive.feed_delay_minutes if request.vendor == "massive" else 0
-    frame = answer.frame.with_columns(
-        source=pl.lit(answer.source),
+    return dress(
+        request.dataset,
+        answer.frame,
+        source=answer.source,
+        raw_sha256=raw_sha256,
+        received_ns=received_ns,
+        request_id=answer.request_id,
+        delay_minutes=delay,
+    )
+
+
+def dress(
+    dataset: str,
+    frame: pl.DataFrame,
+    *,
+    source: str,
+    raw_sha256: str,
+    received_ns: int,
+    delay_minutes: int,
+    request_id: str | None = None,
+) -> pl.DataFrame:
+    """Rows with their provenance and the moment they could be acted on.
+
+    Raises
+    ------
+    ContractError
+        The rows break the contract.
+    """
+    declared = contract(dataset)
+    if frame.is_empty():
+        return declared.empty()
+    dressed = frame.with_columns(
+        source=pl.lit(source),
         raw_sha256=pl.lit(raw_sha256),
-        request_id=pl.lit(answer.request_id, dtype=pl.String),
+        request_id=pl.lit(request_id, dtype=pl.String),
         ts_recv=pl.lit(received_ns // 1000).cast(UTC_US),
-    ).with_columns(known_at_expr(dataset.known_at, feed_delay_minutes=delay))
-    return dataset.conform(frame)
+    ).with_columns(known_at_expr(declared.known_at, feed_delay_minutes=delay_minutes))
+    return declared.conform(dressed)
 
 
 def quarantine_rows(
-    dataset: str, answer: Answer, raw_sha256: str, received_ns: int
+    dataset: str,
+    source: str,
+    rejected: pl.DataFrame | None,
+    raw_sha256: str,
+    received_ns: int,
 ) -> pl.DataFrame:
     """Rejected rows in the contract of ``ops.quarantine``."""
     quarantine = contract("ops.quarantine")
-    if answer.rejected is None or answer.rejected.is_empty():
+    if rejected is None or rejected.is_empty():
         return quarantine.empty()
     return quarantine.conform(
-        answer.rejected.with_columns(
+        rejected.with_columns(
             dataset=pl.lit(dataset),
             raw_sha256=pl.lit(raw_sha256),
-            source=pl.lit(answer.source),
+            source=pl.lit(source),
             ts_recv=pl.lit(received_ns // 1000).cast(UTC_US),
         )
     )

@@ -8,16 +8,18 @@ what a dead one held is taken over.
 from __future__ import annotations
 
 import asyncio
+import itertools
 from collections.abc import Sequence
 from pathlib import Path
 
 from tapemill.clock import Calendar, Clock, calendar
 from tapemill.errors import TapemillError
 from tapemill.intake.governor import open_governor
-from tapemill.intake.landing import Landed, Lander, recover
+from tapemill.intake.landing import Landed, Lander
 from tapemill.intake.lane import Lane
 from tapemill.intake.leases import Leases
 from tapemill.intake.plan import FetchPlan
+from tapemill.intake.recovery import at_work, recover
 from tapemill.intake.run import FetchReport, Listener, Progress, StopOrder, off_loop
 from tapemill.intake.window_evidence import question_empty_past
 from tapemill.intake.wire import AiohttpTransport, Transport
@@ -26,6 +28,9 @@ from tapemill.lake.control import CellRecord, CellState
 from tapemill.settings import Settings
 
 __all__ = ["fetch", "shared_state_folder"]
+
+# Under a clock that stands still, runs of one process differ by nothing else.
+_RUNS = itertools.count()
 
 
 async def fetch(
@@ -107,7 +112,7 @@ class _Run:
         self._record_out_of_window()
         leases = Leases(self._lake, self._settings, self._clock)
         try:
-            with self._stop.on_signals():
+            with at_work(self._lake), self._stop.on_signals():
                 async with asyncio.TaskGroup() as group:
                     landing = group.create_task(self._lander.run())
                     keeping = group.create_task(leases.keep())
@@ -132,7 +137,7 @@ class _Run:
                 by_vendor.setdefault(plan.vendor, []).append(plan)
         folder = shared_state_folder(self._lake)
         control = self._lake.control
-        run = f"{control.owner}:{self._clock.now_ns()}"
+        run = f"{control.owner}:{self._clock.now_ns()}:{next(_RUNS)}"
         control.tasks.generate(run, [task.key for plan in self._plans for task in plan.tasks])
         for vendor, plans in by_vendor.items():
             governor = open_governor(

@@ -7,6 +7,7 @@ live in one small file beside the lake, so that several processes act as one cal
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import os
 import random
 from collections.abc import Awaitable, Callable
@@ -23,6 +24,7 @@ from tapemill.settings import Settings
 __all__ = ["Governor", "Grant", "open_governor"]
 
 _JITTER_SECONDS = 0.15
+_SERIAL = itertools.count()
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -78,7 +80,7 @@ class Governor:
         self._policy = policy
         self._clock = clock
         self._sleep = sleep or clock.sleep
-        self._owner = f"{os.getpid()}-{id(self):x}-{clock.now_ns():x}"
+        self._owner = f"{os.getpid()}-{next(_SERIAL)}-{clock.now_ns():x}"
         self._calls = 0
         self._random = random.Random(self._owner)
         with self._file.lock.acquire(poll_interval=0.002):

@@ -19,11 +19,17 @@ from tapemill.intake.coverage import Settled, is_listing, rows_by_date, settle
 from tapemill.intake.evidence import Receipt, read_back
 from tapemill.intake.run import off_loop
 from tapemill.lake import Lake
-from tapemill.lake.control import Batch, CellRecord, CellState, ContentRecord, Effects
+from tapemill.lake.control import (
+    MARKET,
+    Batch,
+    CellRecord,
+    CellState,
+    ContentRecord,
+    Effects,
+)
 from tapemill.settings import Settings
-from tapemill.vendors import Outcome
 
-__all__ = ["Landed", "Lander", "land", "recover"]
+__all__ = ["Landed", "Lander", "land"]
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -64,7 +70,7 @@ def land(
     ConflictError
         The batch was taken over by another process.
     """
-    dataset = receipts[0].request.dataset
+    dataset = receipts[0].dataset
     if batch is None:
         batch = lake.control.batches.begin(dataset, [r.answer_id for r in receipts])
     frame = pl.concat([receipt.frame for receipt in receipts])
@@ -86,7 +92,7 @@ def land(
             for day, rows in zip(one.sessions, one.rows, strict=True)
         }
         cells += [_record(receipt, one) for one in settled]
-        contents += _listing_contents(receipt)
+        contents += _page_contents(receipt)
     lake.control.batches.finish(
         batch,
         Effects(cells=cells, contents=contents),
@@ -97,25 +103,6 @@ def land(
     closed = (CellState.DATA, CellState.EMPTY)
     settled_cells = sum(len(record.sessions) for record in cells if record.state in closed)
     return Landed(frame.height, rejected.height, settled_cells)
-
-
-def recover(lake: Lake, settings: Settings, calendar: Calendar) -> Landed:
-    """Finish what a killed process left: half-way batches first, then answers in no batch.
-
-    Every verb that writes calls this at its start; it costs two queries when there is nothing.
-    """
-    total = Landed()
-    for left in lake.control.batches.unfinished(mine=False):
-        batch = lake.control.batches.adopt(left)
-        stored = [lake.control.answers.get(answer_id) for answer_id in batch.answer_ids]
-        if stored:
-            receipts = [read_back(lake, settings, answer) for answer in stored]
-            total += land(lake, settings, calendar, receipts, batch=batch)
-        else:
-            lake.control.batches.finish(batch)
-    for answer in lake.control.answers.unlanded():
-        total += land(lake, settings, calendar, [read_back(lake, settings, answer)])
-    return total
 
 
 class Lander:
@@ -200,7 +187,7 @@ class Lander:
     async def _land(self, waiting: Sequence[tuple[Receipt, asyncio.Future[None]]]) -> None:
         by_dataset: dict[str, list[tuple[Receipt, asyncio.Future[None]]]] = {}
         for entry in waiting:
-            by_dataset.setdefault(entry[0].request.dataset, []).append(entry)
+            by_dataset.setdefault(entry[0].dataset, []).append(entry)
         for entries in by_dataset.values():
             receipts = [receipt for receipt, _ in entries]
             landed = await off_loop(
@@ -219,13 +206,15 @@ def _settle(
     receipt: Receipt,
     unsettled: Mapping[tuple[str, date], int],
 ) -> list[Settled]:
-    request = receipt.request
-    if not receipt.answer.outcome.completes:
+    if receipt.asked is None:
+        return list(receipt.cells)
+    request, answer = receipt.asked
+    if not answer.outcome.completes:
         return []
     earlier: dict[date, int] = {}
     rows_before = 0
-    if is_listing(request) and receipt.answer.next is None:
-        earlier = _rows_of_earlier_pages(lake, settings, receipt)
+    if is_listing(request) and answer.next is None:
+        earlier = _rows_of_earlier_pages(lake, settings, receipt.task_key, request.page)
     elif request.symbol != "*" and request.start is not None and request.end is not None:
         sessions = calendar.session_dates(request.start, request.end)
         before = calendar.previous(request.start)
@@ -245,7 +234,7 @@ def _settle(
             }
     return settle(
         request,
-        receipt.answer,
+        answer,
         calendar,
         receipt.received_ns,
         earlier=earlier,
@@ -253,22 +242,24 @@ def _settle(
     )
 
 
-def _rows_of_earlier_pages(lake: Lake, settings: Settings, last: Receipt) -> dict[date, int]:
+def _rows_of_earlier_pages(
+    lake: Lake, settings: Settings, task_key: str, last_page: int
+) -> dict[date, int]:
     """Rows by date of the pages before the last one of a listing, read back from raw."""
     newest: dict[int, Receipt] = {}
-    for stored in lake.control.answers.of_task(last.task_key):
-        if stored.stage != "kept" and stored.page < last.request.page:
+    for stored in lake.control.answers.of_task(task_key):
+        if stored.stage != "kept" and stored.page < last_page:
             newest[stored.page] = read_back(lake, settings, stored)
     total: dict[date, int] = {}
     for receipt in newest.values():
-        for day, count in rows_by_date(receipt.request, receipt.answer.frame).items():
+        for day, count in rows_by_date(receipt.dataset, receipt.frame).items():
             total[day] = total.get(day, 0) + count
     return total
 
 
 def _record(receipt: Receipt, settled: Settled) -> CellRecord:
     return CellRecord(
-        receipt.request.dataset,
+        receipt.dataset,
         settled.symbol,
         settled.sessions,
         settled.state,
@@ -278,19 +269,16 @@ def _record(receipt: Receipt, settled: Settled) -> CellRecord:
     )
 
 
-def _listing_contents(receipt: Receipt) -> list[ContentRecord]:
-    """A listing's pages belong to dates before its cells are settled."""
-    if not is_listing(receipt.request) or receipt.answer.outcome is not Outcome.DATA:
+def _page_contents(receipt: Receipt) -> list[ContentRecord]:
+    """What a receipt adds to dates whose cells it does not settle: a listing's page, a part."""
+    request = receipt.asked[0] if receipt.asked else None
+    if request is not None and not is_listing(request):
         return []
-    rows = rows_by_date(receipt.request, receipt.answer.frame)
+    if request is None and receipt.cells:
+        return []
+    rows = rows_by_date(receipt.dataset, receipt.frame)
     if not rows:
         return []
-    return [
-        ContentRecord(
-            receipt.request.dataset,
-            tuple(rows),
-            receipt.raw_sha256,
-            list(rows.values()),
-            receipt.request.symbol,
-        )
-    ]
+    symbol = request.symbol if request else MARKET
+    counts = list(rows.values())
+    return [ContentRecord(receipt.dataset, tuple(rows), receipt.raw_sha256, counts, symbol)]

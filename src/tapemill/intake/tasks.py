@@ -126,12 +126,17 @@ def _listing(build: Callable[[date, date, str], Request], rows_a_session: int) -
             for row, symbol in enumerate(symbols)
             for held in spans(pending[row], sessions, len(sessions))
         ]
-        whole = [of("*", held) for held in spans(pending.any(axis=0), sessions, len(sessions))]
+        whole = [of("*", held) for held in spans(_any_symbol(pending), sessions, len(sessions))]
         if sum(task.calls for task in whole) < len(found):
             return "the market's listing of the missing dates", whole
         return "the listing of the missing dates", found
 
     return tasks
+
+
+def _any_symbol(pending: BoolMatrix) -> BoolMatrix:
+    found: BoolMatrix = np.logical_or.reduce(pending, axis=0)
+    return found
 
 
 def _tickers(
