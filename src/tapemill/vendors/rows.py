@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import dataclasses
 import decimal
+import re
 from typing import Any
 
 import msgspec
@@ -39,6 +40,7 @@ REJECTED = pl.Schema(
 """Shape of the rows that go to quarantine."""
 
 _JSON_FAMILY: dict[Family, str] = {"decimal": "number", "date": "text"}
+_DECIMAL = re.compile(r"^-?\d+(\.\d+)?$")
 _INT64 = range(-(2**63), 2**63)
 
 
@@ -107,6 +109,9 @@ def _read_generic(array: bytes, fields: tuple[Field, ...]) -> TypedRows:
     rows: list[Any] = msgspec.json.Decoder(list[Any], float_hook=hook).decode(array)
     reasons: list[list[str]] = [[] if isinstance(r, dict) else ["row_not_an_object"] for r in rows]
     objects = [row if isinstance(row, dict) else {} for row in rows]
+    for field in fields:
+        if field.family == "decimal":
+            _unquote(objects, field.name)
     columns = {}
     for field in fields:
         fitted, misfits = _fit([row.get(field.name) for row in objects], field)
@@ -126,6 +131,14 @@ def _read_generic(array: bytes, fields: tuple[Field, ...]) -> TypedRows:
     )
     frame = pl.DataFrame([ordinal, *columns.values()]).filter(sound)
     return TypedRows(frame, broken, _drift(objects, fields), len(rows))
+
+
+def _unquote(rows: list[dict[str, Any]], name: str) -> None:
+    """Quoted exact numbers are as good as bare ones, here as in the fast way."""
+    for row in rows:
+        value = row.get(name)
+        if isinstance(value, str) and _DECIMAL.match(value):
+            row[name] = decimal.Decimal(value)
 
 
 def _text(row: object) -> str:

@@ -82,7 +82,7 @@ def read_short_volume(content: bytes, *, name: str = "", facility: str = "") -> 
     """
     header, lines = _lines(content, name)
     columns = _header(header, name)
-    trailer = _trailer(header, lines, name)
+    trailer = _trailer(header, lines, name, ended=content.endswith(b"\n"))
     rows = lines[:-1] if trailer is not None else lines
     if trailer is not None and trailer != len(rows):
         raise FileFormatError(
@@ -124,8 +124,10 @@ def _header(header: bytes, name: str) -> list[str]:
     return columns
 
 
-def _trailer(header: bytes, lines: list[bytes], name: str) -> int | None:
-    if lines and _COUNT.match(lines[-1].strip()):
+def _trailer(header: bytes, lines: list[bytes], name: str, *, ended: bool) -> int | None:
+    # A row cut within its date ("2", "20" …) looks like a count; only its line end is missing.
+    cut_row = not ended and len(lines) > 1 and lines[-2].startswith(lines[-1])
+    if lines and _COUNT.match(lines[-1].strip()) and not cut_row:
         return int(lines[-1])
     from_cdn = b" " not in header and header != header.upper()
     if not from_cdn:
