@@ -63,8 +63,9 @@ class BucketPlace:
         except self._failures as error:
             raise self._error(error, path) from error
 
-    def put_new(self, path: str, content: bytes) -> bool:
-        """Write only if nothing is there; False if something was."""
+    def put_new(self, path: str, content: bytes, *, durable: bool = True) -> bool:
+        """Write only if nothing is there; False if something was. Always durable."""
+        del durable
         try:
             self._obstore.put(self._store, path, content, mode="create")
         except self._obstore.exceptions.AlreadyExistsError:

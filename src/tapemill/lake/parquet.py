@@ -45,8 +45,13 @@ def _statistics(frame: pl.DataFrame, order: Sequence[str]) -> str:
         for name, dtype in frame.schema.items()
         if dtype.is_temporal() or (name in order and (dtype.is_integer() or dtype == pl.String))
     ]
-    lowest = frame.select(pl.col(skippable).min()).row(0, named=True) if skippable else {}
-    highest = frame.select(pl.col(skippable).max()).row(0, named=True) if skippable else {}
+    found = frame.select(
+        *(pl.col(name).min().name.prefix("min.") for name in skippable),
+        *(pl.col(name).max().name.prefix("max.") for name in skippable),
+        *(pl.col(name).null_count().name.prefix("nulls.") for name in frame.columns),
+    ).row(0, named=True)
+    lowest = {name: found[f"min.{name}"] for name in skippable}
+    highest = {name: found[f"max.{name}"] for name in skippable}
     known = [
         name
         for name in skippable
@@ -61,7 +66,7 @@ def _statistics(frame: pl.DataFrame, order: Sequence[str]) -> str:
             "numRecords": frame.height,
             "minValues": {name: _json(lowest[name]) for name in known},
             "maxValues": {name: _json(highest[name]) for name in known},
-            "nullCount": frame.select(pl.all().null_count()).row(0, named=True),
+            "nullCount": {name: found[f"nulls.{name}"] for name in frame.columns},
         },
         separators=(",", ":"),
     )

@@ -43,8 +43,11 @@ class Place(Protocol):
         """Write atomically and durably, replacing what was there."""
         ...
 
-    def put_new(self, path: str, content: bytes) -> bool:
-        """Write only if nothing is there; False if something was."""
+    def put_new(self, path: str, content: bytes, *, durable: bool = True) -> bool:
+        """Write only if nothing is there; False if something was.
+
+        Without `durable` a power cut may leave it empty or absent (a killed process never does).
+        """
         ...
 
     def get(self, path: str) -> bytes:
@@ -123,15 +126,16 @@ class LocalPlace:
         """Nothing: a folder needs no credentials."""
         return {}
 
-    def _write_aside(self, path: str, content: bytes) -> tuple[Path, Path]:
+    def _write_aside(self, path: str, content: bytes, *, durable: bool) -> tuple[Path, Path]:
         target = self.root / path
         self._make_folder(target.parent)
         aside = target.with_name(f".{target.name}.{os.getpid()}.{next(_serial)}{_TEMPORARY}")
         try:
             with aside.open("wb") as file:
                 file.write(content)
-                file.flush()
-                os.fsync(file.fileno())
+                if durable:
+                    file.flush()
+                    os.fsync(file.fileno())
         except OSError:
             aside.unlink(missing_ok=True)
             raise
@@ -149,23 +153,24 @@ class LocalPlace:
     def put(self, path: str, content: bytes) -> None:
         """Write atomically and durably, replacing what was there."""
         try:
-            aside, target = self._write_aside(path, content)
+            aside, target = self._write_aside(path, content, durable=True)
             aside.replace(target)
             _fsync(target.parent)
         except OSError as error:
             raise disk_error(error, f"{self.uri}/{path}") from error
 
-    def put_new(self, path: str, content: bytes) -> bool:
+    def put_new(self, path: str, content: bytes, *, durable: bool = True) -> bool:
         """Write only if nothing is there; False if something was."""
         try:
-            aside, target = self._write_aside(path, content)
+            aside, target = self._write_aside(path, content, durable=durable)
             try:
                 os.link(aside, target)
             except FileExistsError:
                 return False
             finally:
                 aside.unlink(missing_ok=True)
-            _fsync(target.parent)
+            if durable:
+                _fsync(target.parent)
         except OSError as error:
             raise disk_error(error, f"{self.uri}/{path}") from error
         return True

@@ -58,6 +58,8 @@ class Table:
         self._delta: DeltaTable | None = None
         self._files: tuple[int, pl.DataFrame] | None = None
         self.seals = Seals(place)
+        self._schema = dataset.schema
+        self._required = [column.name for column in dataset.columns if not column.nullable]
 
     # -- opening -----------------------------------------------------------------------------
 
@@ -93,10 +95,14 @@ class Table:
             )
         return delta
 
-    def create(self) -> DeltaTable:
-        """The table, created if need be. Any number of processes may try at once."""
+    def create(self, *, fresh: bool = True) -> DeltaTable:
+        """The table, created if need be. Any number of processes may try at once.
+
+        Without `fresh` the version seen last will do, which spares a listing of the log: a commit
+        that contradicts a newer version is refused anyway.
+        """
         with self.lock:
-            delta = self.handle()
+            delta = self._delta if self._delta is not None and not fresh else self.handle()
             if delta is not None:
                 return delta
             schema = Schema(
@@ -175,6 +181,14 @@ class Table:
         return rows.select(dataset.schema.names())
 
     # -- writing -----------------------------------------------------------------------------
+
+    def conform(self, frame: pl.DataFrame) -> pl.DataFrame:
+        """`frame` as the contract declares it; ContractError if it cannot be."""
+        # Nearly every batch conforms already; the full check costs a tenth of a commit.
+        same = frame.schema == self._schema
+        if same and not any(frame[name].null_count() for name in self._required):
+            return frame
+        return self.dataset.conform(frame)
 
     def write_files(
         self, frame: pl.DataFrame, token: str, *, change: bool = True

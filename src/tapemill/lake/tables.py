@@ -87,12 +87,12 @@ class TableStore:
             Disk full, read-only, unreachable, damaged.
         """
         table = self.table(dataset)
-        frame = table.dataset.conform(frame)
+        frame = table.conform(frame)
         token = f"{writer}|{sequence}"
         adds = None
-        for _ in range(TRIES):
+        for attempt in range(TRIES):
             with table.lock:
-                delta = table.create()
+                delta = table.create(fresh=attempt > 0)
                 committed = delta.transaction_version(writer)
                 if committed is not None and committed >= sequence:
                     return None
@@ -147,7 +147,7 @@ class TableStore:
             Other writers were faster many times in a row.
         """
         table = self.table(dataset)
-        frame = table.dataset.conform(frame)
+        frame = table.conform(frame)
         doomed = doomed_rows(table.dataset, sessions, predicate)
         if frame.select((~doomed).fill_null(value=True).any()).item():
             raise ContractError(
