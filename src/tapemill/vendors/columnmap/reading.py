@@ -115,11 +115,10 @@ def _bars(table: pl.DataFrame, mapped: ColumnMap, aware: pl.Series) -> pl.DataFr
         if not column:
             values.append(pl.lit(None, dtype=dtype).alias(name))
             continue
-        value = _number(table.schema[column], column)
+        given = _given(table.schema[column], column)
+        value = given.cast(pl.Float64, strict=False)
         reasons.append(
-            pl.when(pl.col(column).is_not_null() & value.is_null()).then(
-                pl.lit(f"{name}_not_a_number")
-            )
+            pl.when(given.is_not_null() & value.is_null()).then(pl.lit(f"{name}_not_a_number"))
         )
         scale = mapped.price_scale if name in (*PRICES, "vwap") else 1.0
         values.append((value * scale if scale != 1.0 else value).cast(dtype).alias(name))
@@ -139,9 +138,12 @@ def _bars(table: pl.DataFrame, mapped: ColumnMap, aware: pl.Series) -> pl.DataFr
     )
 
 
-def _number(dtype: pl.DataType, column: str) -> pl.Expr:
-    text = pl.col(column).str.strip_chars() if dtype == pl.String() else pl.col(column)
-    return text.cast(pl.Float64, strict=False)
+def _given(dtype: pl.DataType, column: str) -> pl.Expr:
+    """The column, blank text as null."""
+    if dtype != pl.String():
+        return pl.col(column)
+    text = pl.col(column).str.strip_chars()
+    return pl.when(text != "").then(text)
 
 
 def _set_apart(frame: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
