@@ -43,7 +43,7 @@ def data(batch):
         for a in batch.answer_ids
     ]
 
-def land_forever():
+def land_forever(progress):
     control = open_control(location)
     while True:
         for left in control.batches.unfinished():
@@ -54,15 +54,21 @@ def land_forever():
         free = [answer.answer_id for answer in control.answers.unlanded()]
         batch = control.batches.begin("d", free)
         control.batches.finish(batch, Effects(cells=data(batch)))
+        os.write(progress, b".")
 
 dice = random.Random(11)
 for _ in range(kills):
+    progress, told = os.pipe()
     child = os.fork()
     if child == 0:
-        land_forever()
-    time.sleep(dice.uniform(0.01, 0.15))
+        land_forever(told)
+    os.close(told)
+    for _ in range(dice.randrange(4)):
+        assert os.read(progress, 1)
+    time.sleep(dice.uniform(0.0, 0.05))
     os.kill(child, signal.SIGKILL)
     os.waitpid(child, 0)
+    os.close(progress)
     print("killed", flush=True)
     sys.stdin.readline()
 """
