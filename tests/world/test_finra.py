@@ -206,3 +206,10 @@ def test_vendor_of_a_data_fault(ask):
     assert int(query(asker, compareFilters=[on(DAY)])[0].headers["record-total"]) > 0
     clean = query(ask(), compareFilters=[on(DAY)])[1]
     assert query(asker, compareFilters=[on(DAY)])[1] == clean
+
+
+def test_query_api_knows_a_session_from_the_same_moment(ask):
+    asker = ask(now_ns=eastern_ns(DAY, 17, 59))
+    assert query(asker, compareFilters=[on(DAY)])[0].status == 204
+    asker.sandbox.now_ns = eastern_ns(DAY, 18)
+    assert query(asker, compareFilters=[on(DAY)])[0].status == 200

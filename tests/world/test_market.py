@@ -271,6 +271,33 @@ def test_null_mode_is_a_martingale():
         assert error < 2e-4
 
 
+def test_each_step_of_a_wild_name_is_a_martingale():
+    """Where volatility is high enough that a forgotten half-variance shows."""
+    nights, days = [], []
+    for seed in range(800):
+        market = Market(seed, symbols=["MSTR"], start=date(2024, 11, 1), end=END, null=True)
+        bars = market.daily_bars("MSTR", date(2024, 11, 1), END)
+        nights.append((bars["o"][1:] / bars["c"][:-1]).to_numpy())
+        days.append((bars["c"] / bars["o"]).to_numpy())
+    # A forgotten half-variance would show as 4e-4 overnight and 9e-4 by day.
+    for sample, sharpness in ((np.concatenate(nights), 2.5e-4), (np.concatenate(days), 4e-4)):
+        error = sample.std(ddof=1) / np.sqrt(sample.size)
+        assert abs(sample.mean() - 1) < 3.5 * error < sharpness
+
+
+def test_price_falls_by_the_dividend_overnight():
+    drops = []
+    for seed in range(150):
+        market = Market(seed, symbols=["KO"], start=date(2024, 11, 1), end=END, null=True)
+        bars = market.daily_bars("KO", date(2024, 11, 1), END)
+        days = market.session_dates()
+        for ex_date in market.dividends()["ex_dividend_date"]:
+            at = days.index(ex_date)
+            drops.append(bars["o"][at] / bars["c"][at - 1])
+    error = np.std(drops, ddof=1) / np.sqrt(len(drops))
+    assert abs(np.mean(drops) - (1 - 0.031 / 4)) < 4 * error < 1e-3
+
+
 def test_drift_is_there_unless_null():
     def growth(null: bool) -> float:
         total = 0.0

@@ -233,3 +233,31 @@ def test_data_faults_do_not_reach_the_cache(ask):
     assert len(decoded(asker.get(url))["results"]) < len(clean)
     asker.sandbox.faults.replace([])
     assert decoded(asker.get(url))["results"] == clean
+
+
+def test_corporate_actions_are_not_known_before_they_are_announced(ask, market):
+    split = market.splits().row(by_predicate=pl.col("ticker") == "GNUS", named=True)
+    dividend = market.dividends().drop_nulls().row(-1, named=True)
+
+    def tickers(day, url):
+        asker = ask(now_ns=eastern_ns(day, 12))
+        return [row["ticker"] for row in decoded(asker.get(url))["results"]]
+
+    ahead = split["execution_date"] - timedelta(days=30)
+    assert "GNUS" in tickers(ahead, "/v3/reference/splits")
+    assert "GNUS" not in tickers(ahead - timedelta(days=1), "/v3/reference/splits")
+    ex_date = f"/v3/reference/dividends?ex_dividend_date={dividend['ex_dividend_date']}&limit=50"
+    declared = dividend["declaration_date"]
+    assert dividend["ticker"] in tickers(declared, ex_date)
+    assert dividend["ticker"] not in tickers(declared - timedelta(days=1), ex_date)
+
+
+def test_an_announced_split_does_not_adjust_yet(ask, market):
+    split = market.splits().row(by_predicate=pl.col("ticker") == "GNUS", named=True)
+    eve = market.session_dates(None, split["execution_date"])[-2]
+    url = f"/v2/aggs/ticker/GNUS/range/1/day/{eve}/{eve}"
+    raw = market.daily_bar("GNUS", eve)["c"].item()
+    before = ask(now_ns=eastern_ns(split["execution_date"], 0) - 10**9, plan="paid")
+    after = ask(now_ns=eastern_ns(split["execution_date"], 1), plan="paid")
+    assert decoded(before.get(url))["results"][0]["c"] == raw
+    assert decoded(after.get(url))["results"][0]["c"] == pytest.approx(raw * 10)

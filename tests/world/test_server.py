@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import json
+import signal
+import subprocess
+import sys
 import time
 import urllib.error
 import urllib.request
@@ -167,3 +170,24 @@ def test_two_runs_answer_the_same_bytes(market):
 
     first = bodies()
     assert first == bodies() and first[0] != first[2]
+
+
+def test_blocking_run_serves_until_interrupted():
+    program = (
+        "import datetime as dt\n"
+        "from tapemill.world import Market, Sandbox, run_sandbox\n"
+        "market = Market(1, symbols=1, start=dt.date(2026, 3, 2), end=dt.date(2026, 3, 6))\n"
+        "run_sandbox(Sandbox(market, now_ns=1773190800 * 10**9),"
+        " on_ready=lambda url: print(url, flush=True))\n"
+        "print('ended', flush=True)\n"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", program], stdout=subprocess.PIPE, text=True
+    ) as run:
+        base_url = run.stdout.readline().strip()
+        request = urllib.request.Request(base_url + URL, headers=HEADERS)
+        with urllib.request.urlopen(request) as reply:
+            assert reply.status == 200
+        run.send_signal(signal.SIGINT)
+        assert run.stdout.readline().strip() == "ended"
+        assert run.wait(timeout=20) == 0
