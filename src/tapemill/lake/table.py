@@ -170,15 +170,15 @@ class Table:
         dataset = self.dataset
         if not paths:
             return dataset.empty().lazy()
-        partition = {dataset.partition: dataset.schema[dataset.partition]}
+        partition = dataset.partition
         rows = pl.scan_parquet(
             [f"{self.place.uri}/{path}" for path in paths],
             glob=False,
-            hive_partitioning=bool(dataset.partition),
-            hive_schema=partition if dataset.partition else None,
+            hive_partitioning=bool(partition),
+            hive_schema={partition: self._schema[partition]} if partition else None,
             storage_options=self.place.storage_options or None,
         )
-        return rows.select(dataset.schema.names())
+        return rows.select(self._schema.names())
 
     # -- writing -----------------------------------------------------------------------------
 
