@@ -182,35 +182,34 @@ def _mark_conflicts(
     compared: Sequence[str],
     tolerance: float,
 ) -> pl.DataFrame:
-    """Flag current versions that another lane contradicts.
+    """Flag versions that another lane contradicts.
 
     Where the contradiction arrived after the version was known, a new version with the same values
     carries the flag from then on: an earlier as-of read must not see it.
     """
-    current = versions.filter(pl.col("superseded_at").is_null())
     beside = others.select(*key, *compared, objected_at="ts_recv")
     differs = pl.any_horizontal(
         (pl.col(name) - pl.col(f"{name}_beside")).abs() > tolerance for name in compared
     )
     objections = (
-        current.join(beside, on=list(key), how="inner", suffix="_beside")
+        versions.join(beside, on=list(key), how="inner", suffix="_beside")
         .filter(differs)
-        .group_by(*key)
+        .group_by(*key, "version")
         .agg(pl.col("objected_at").min())
     )
     if objections.is_empty():
         return versions
-    marked = versions.join(objections, on=list(key), how="left")
+    marked = versions.join(objections, on=[*key, "version"], how="left")
     objected = pl.max_horizontal("rule_known_at", "objected_at")
-    contested = pl.col("superseded_at").is_null() & pl.col("objected_at").is_not_null()
+    contested = pl.col("objected_at").is_not_null()
     at_once = contested & (objected <= pl.col("known_at"))
-    later = contested & (objected > pl.col("known_at"))
-    repeated = marked.filter(later).with_columns(
-        version=pl.col("version") + pl.lit(1, dtype=pl.Int16),
-        known_at=objected,
-        conflict=pl.lit(value=True),
-    )
+    ended = (pl.col("superseded_at") <= objected).fill_null(value=False)
+    later = contested & (objected > pl.col("known_at")) & ~ended
+    repeated = marked.filter(later).with_columns(known_at=objected, conflict=pl.lit(value=True))
     marked = marked.with_columns(
         conflict=at_once, superseded_at=pl.when(later).then(objected).otherwise("superseded_at")
     )
-    return pl.concat([marked, repeated]).drop("objected_at")
+    both = pl.concat([marked, repeated]).sort(*key, "version", "conflict")
+    return both.with_columns(version=pl.int_range(1, pl.len() + 1, dtype=pl.Int16).over(*key)).drop(
+        "objected_at"
+    )
