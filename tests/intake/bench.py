@@ -76,6 +76,7 @@ class Bench:
                 "massive.calls_per_minute": 1000,
                 "massive.calls_per_day": 0,
                 "finra.calls_per_minute": 1000,
+                "lease.seconds": 600,
                 **(settings or {}),
             }
         )

@@ -7,7 +7,7 @@ is made of it; failure is written down as failure, never as emptiness.
 
 from __future__ import annotations
 
-from tapemill.intake.fetch import fetch
+from tapemill.intake.fetching import fetch
 from tapemill.intake.files import ImportReport, import_files, parse_column_map
 from tapemill.intake.plan import FetchPlan, Task, plan_fetch
 from tapemill.intake.recovery import recover

@@ -16,7 +16,7 @@ from pathlib import Path
 import msgspec
 
 from tapemill.clock import Clock
-from tapemill.errors import RateLimitedError
+from tapemill.errors import RateLimitedError, VendorFaultError
 from tapemill.intake.breaker import BreakerPolicy, BreakerState
 from tapemill.intake.budget import Budget, VendorFile
 from tapemill.settings import Settings
@@ -58,6 +58,8 @@ class Governor:
     clock : Clock
     calls_per_run : int
         Calls that this governor may grant in its life; 0 for no limit.
+    give_up_after : int
+        Failed probes, since this governor was made, after which it lets nothing more through.
     sleep : callable, optional
         How to wait; a run passes one that ends early when the run is told to stop.
     """
@@ -71,10 +73,12 @@ class Governor:
         clock: Clock,
         *,
         calls_per_run: int = 0,
+        give_up_after: int = 6,
         sleep: Callable[[float], Awaitable[None]] | None = None,
     ) -> None:
         self.vendor = vendor
         self._calls_per_run = calls_per_run
+        self._give_up_after = give_up_after
         self._file = file
         self._budget = budget
         self._policy = policy
@@ -89,12 +93,7 @@ class Governor:
                 "CREATE TABLE IF NOT EXISTS breaker (id INTEGER PRIMARY KEY, state BLOB)"
             ).close()
             connection.commit()
-
-    @property
-    def failed_probes(self) -> int:
-        """Probes that failed since the breaker opened; 0 while it is closed."""
-        with self._file.lock.acquire(poll_interval=0.002):
-            return self._load().failed_probes
+            self._probes_before = self._load().failed_probes
 
     def quota_left(self) -> int | None:
         """Calls left of the day, or None if they are not capped."""
@@ -112,6 +111,8 @@ class Governor:
         ------
         RateLimitedError
             The run has used up the calls it was given.
+        VendorFaultError
+            The vendor has not recovered for many probes.
         """
         while True:
             if 0 < self._calls_per_run <= self._calls:
@@ -130,6 +131,13 @@ class Governor:
         with self._file.lock.acquire(poll_interval=0.002):
             now = self._clock.monotonic()
             state = self._load()
+            self._probes_before = min(self._probes_before, state.failed_probes)
+            if state.failed_probes - self._probes_before >= self._give_up_after:
+                raise VendorFaultError(
+                    f"{self.vendor} has not recovered for {self._give_up_after} probes",
+                    where=f"calls to {self.vendor}",
+                    next_step="run the same command again later; nothing is lost",
+                )
             wait = state.wait(now, self._policy)
             if wait > 0:
                 return None, wait
@@ -217,5 +225,6 @@ def open_governor(
         policy,
         clock,
         calls_per_run=caps.calls_per_session,
+        give_up_after=settings.retry.attempts,
         sleep=sleep,
     )

@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 from tapemill.clock import Clock
 from tapemill.contracts import Drift
-from tapemill.errors import ConflictError, ContractError, RateLimitedError
+from tapemill.errors import ConflictError, ContractError, RateLimitedError, VendorFaultError
 from tapemill.intake.attempt import Asked, Caller
 from tapemill.intake.coverage import is_listing
 from tapemill.intake.evidence import Receipt, keep
@@ -20,7 +20,7 @@ from tapemill.intake.run import StopOrder, Stopping, off_loop
 from tapemill.intake.tasks import Task
 from tapemill.intake.wire import Transport
 from tapemill.lake import Lake
-from tapemill.lake.control import CellState, TaskState
+from tapemill.lake.control import CellRecord, CellState, TaskState
 from tapemill.settings import Settings
 from tapemill.vendors import Answer, Outcome, Request
 
@@ -152,6 +152,10 @@ class Lane:
         except RateLimitedError as error:
             self.halted = str(error)
             self._end(task, TaskState.DEFERRED)
+        except VendorFaultError as error:
+            self.halted = str(error)
+            self._note_unasked(task, error.what)
+            self._end(task, TaskState.DEFERRED)
         except ConflictError:
             # The claim was taken over while this process stood still; its new owner does the work.
             self._held.append(task)
@@ -237,12 +241,23 @@ class Lane:
                 f"{request.vendor} does not accept the key: {answer.reason}; "
                 f"check {'MASSIVE_API_KEY' if request.vendor == 'massive' else 'FINRA_CLIENT_ID'}"
             )
-        if self.governor.failed_probes >= self._settings.retry.attempts:
-            self.halted = f"{request.vendor} has not recovered; run again later, nothing is lost"
         if answer.outcome.retries:
             self._failed.append(task)
         else:
             self._end(task, TaskState.FAILED)
+
+    def _note_unasked(self, task: Task, reason: str) -> None:
+        """Give cells that have no reason yet the one for which they were not asked."""
+        ledger, request = self._lake.control.ledger, task.first
+        states = ledger.matrix(request.dataset, [request.symbol], task.sessions).states[0]
+        silent = [
+            day
+            for day, state in zip(task.sessions, states, strict=True)
+            if state == CellState.PENDING
+        ]
+        ledger.record_many(
+            [CellRecord(request.dataset, request.symbol, silent, CellState.TRANSIENT, reason)]
+        )
 
     def _note_drift(self, request: Request, answer: Answer) -> None:
         for change in answer.drift:

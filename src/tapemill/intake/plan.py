@@ -140,8 +140,10 @@ def plan_fetch(
     entitled = _entitled(wanted, settings, sessions, clock.now_ns(), start, end)
     pending = _pending(lake, wanted, names, entitled, again=again)
     available = entitled.available
-    states = lake.control.ledger.matrix(wanted.dataset, names, available).states
-    refused = np.zeros_like(pending) if again else states == CellState.NOT_ENTITLED
+    refused = np.zeros_like(pending)
+    if available and not again:
+        states = lake.control.ledger.matrix(wanted.dataset, names, available).states
+        refused = states == CellState.NOT_ENTITLED
     pending &= ~refused
     route, tasks = BUILDERS[wanted.route](names, available, pending, sessions)
     tasks = [dataclasses.replace(task, again=again) for task in tasks]
