@@ -127,7 +127,7 @@ def with_states(
         "duplicates": pl.col("duplicates") > 0,
     }
     reasons = [pl.when(test).then(pl.lit(code)) for code, test in codes.items()]
-    unfetched = pl.when(absent & (pl.col("ledger_state") != "data")).then(
+    unfetched = pl.when(absent & ~pl.col("ledger_state").is_in(["data", "empty"])).then(
         pl.concat_str(pl.lit("ledger_"), pl.col("ledger_state"))
     )
     return cells.with_columns(
