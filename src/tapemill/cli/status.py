@@ -15,10 +15,10 @@ Example: tapemill status
 
 def run(as_json: Json = False, lake: LakePath = None, config: Config = None) -> None:
     """Print tables, ledger, incidents and budgets."""
-    from tapemill.intake import status
+    from tapemill.report.status import lake_status
 
     place = open_workplace(config, lake)
-    facts = status(place.lake, place.settings, place.clock)
+    facts = lake_status(place.lake, place.clock)
     if as_json:
         print_json(facts)
         return
@@ -26,7 +26,7 @@ def run(as_json: Json = False, lake: LakePath = None, config: Config = None) -> 
 
 
 def show(facts: dict[str, Any]) -> None:
-    """Print the facts of :func:`tapemill.intake.status`."""
+    """Print the facts of :func:`tapemill.report.status.lake_status`."""
     print_table(
         f"Tables in {facts['lake']}",
         ["dataset", "rows", "files", "size", "version"],
@@ -45,9 +45,14 @@ def show(facts: dict[str, Any]) -> None:
     if facts["vendors"]:
         print_table(
             "Vendors",
-            ["vendor", "calls", "last hour", "pause"],
+            ["vendor", "calls", "last hour", "outcomes"],
             [
-                (v["vendor"], count(v["calls"]), count(v["last_hour"]), v["pause"])
+                (
+                    v["vendor"],
+                    count(v["calls"]),
+                    count(v["last_hour"]),
+                    ", ".join(f"{name} {number}" for name, number in v["outcomes"].items()),
+                )
                 for v in facts["vendors"]
             ],
             right=["calls", "last hour"],

@@ -26,11 +26,11 @@ def run(
     config: Config = None,
 ) -> None:
     """Explain one cell."""
-    from tapemill.refine import explain
+    from tapemill.report.story import tell_story
 
     day = parse_date(session, "SESSION")
     place = open_workplace(config, lake)
-    story = explain(place.lake, dataset, symbol, day)
+    story = tell_story(place.lake, dataset, symbol, day)
     facts = story.summary()
     if as_json:
         print_json(facts)

@@ -7,6 +7,7 @@ is made of it; failure is written down as failure, never as emptiness.
 
 from __future__ import annotations
 
+from tapemill.intake.catalogue import offered_names
 from tapemill.intake.fetching import fetch
 from tapemill.intake.files import ImportReport, import_files, parse_column_map
 from tapemill.intake.plan import FetchPlan, Task, plan_fetch
@@ -21,6 +22,7 @@ __all__ = [
     "Task",
     "fetch",
     "import_files",
+    "offered_names",
     "parse_column_map",
     "plan_fetch",
     "recover",

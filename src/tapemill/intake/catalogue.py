@@ -7,7 +7,7 @@ from typing import Literal
 
 from tapemill.errors import UnknownNameError, UsageError, did_you_mean
 
-__all__ = ["Offer", "offer"]
+__all__ = ["Offer", "offer", "offered_names"]
 
 Route = Literal[
     "minutes", "days", "splits", "dividends", "tickers", "status", "short_files", "short_api"
@@ -33,6 +33,11 @@ _OFFERS = (
     Offer("market_status", "bronze.massive_market_status", "massive", "status"),
     Offer("short_volume", "bronze.finra_short_volume", "finra", "short_files"),
 )
+
+
+def offered_names() -> dict[str, str]:
+    """Short name → bronze dataset of everything that can be fetched."""
+    return {one.name: one.dataset for one in _OFFERS}
 
 
 def offer(dataset: str, via: str | None = None) -> Offer:
