@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 from tapemill.clock.injected import SYSTEM_CLOCK, Clock
-from tapemill.contracts import contract
+from tapemill.contracts import DATASETS, contract
 from tapemill.errors import LakeError
 from tapemill.lake.adjust import Adjustment
 from tapemill.lake.asof import AsOf, Day
@@ -254,7 +254,8 @@ class Lake:
     def verify(self) -> list[Finding]:
         """Hash everything stored against what was recorded; an empty list means all is well."""
         findings = [*verify_marker(self._place), *verify_raw(self.raw, self._place.at("raw"))]
-        for dataset in self.datasets():
-            findings += verify_table(self.tables.table(dataset))
+        for table in map(self.tables.table, DATASETS):
+            if table.stored():
+                findings += verify_table(table)
         findings += [Finding("control", x.subject, x.detail) for x in self.control.verify()]
         return findings

@@ -68,10 +68,7 @@ class Table:
         with self.lock:
             try:
                 if self._delta is None:
-                    # An unfinished creation leaves a folder without log: not a table.
-                    if not self.place.exists("_delta_log/" + "0" * 20 + ".json") and not (
-                        self.place.exists("_delta_log/_last_checkpoint")
-                    ):
+                    if not self.stored():
                         return None
                     self._delta = DeltaTable(
                         self.place.uri, storage_options=self.place.storage_options or None
@@ -83,6 +80,12 @@ class Table:
             except (DeltaError, OSError, ValueError) as error:
                 raise self._explain(error) from error
             return self._delta
+
+    def stored(self) -> bool:
+        """Whether a log is there, readable or not. An unfinished creation leaves none."""
+        return any(
+            entry.path.endswith((".json", ".parquet")) for entry in self.place.list("_delta_log")
+        )
 
     def require(self) -> DeltaTable:
         """The table at its newest version; LakeError if it was never created."""
