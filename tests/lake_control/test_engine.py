@@ -122,6 +122,11 @@ def test_a_transaction_holds_all_or_nothing(control):
     assert control.incidents.history() == []
 
 
+def test_the_callers_own_error_passes_through(control):
+    with pytest.raises(FileNotFoundError), control.transaction():
+        raise FileNotFoundError("the caller's file")
+
+
 def test_readers_see_no_half_of_a_transaction(control):
     seen = []
     with control.transaction():

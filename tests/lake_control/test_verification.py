@@ -15,8 +15,8 @@ DAY = date(2024, 3, 1)
 
 
 def populate(location):
-    """Some of everything."""
-    with open_control(location, VirtualClock(10**18)) as control:
+    """Some of everything, byte for byte the same on every run."""
+    with open_control(location, VirtualClock(10**18), owner="worker") as control:
         for number in range(6):
             token = control.claims.claim(f"task-{number}", control.owner, 60)
             answer = control.answers.store(
@@ -107,28 +107,46 @@ def test_a_lost_member_shows_in_the_fingerprint(location):
     assert subjects == [f"bronze.x {DAY + timedelta(days=n)}" for n in range(4)]
 
 
-@pytest.mark.property
-def test_any_flipped_bit_of_the_file_is_found_or_harmless(location, tmp_path):
+def check_flips(location, tmp_path, flips, seed):
+    """Flip bits one at a time; returns how many were found. The others must change nothing."""
     populate(location)
     sound = location.read_bytes()
     content = dump(location)
-    dice = random.Random(5)
+    dice = random.Random(seed)
     used = [place for place, byte in enumerate(sound) if byte]
-    flips = found = 0
-    for _ in range(80):
-        place = dice.choice(used)
+    found = 0
+    for _ in range(flips):
+        place, bit = dice.choice(used), dice.randrange(8)
         damaged = bytearray(sound)
-        damaged[place] ^= 1 << dice.randrange(8)
-        copy = tmp_path / "damaged.sqlite"
+        damaged[place] ^= 1 << bit
         for old in tmp_path.glob("damaged*"):
             old.unlink()
+        copy = tmp_path / "damaged.sqlite"
         copy.write_bytes(damaged)
-        seen = findings(copy)
-        flips += 1
-        if seen:
+        if findings(copy):
             found += 1
             continue
         # The flip lies in unused space or in a field that SQLite ignores.
         shutil.copy(copy, tmp_path / "damaged2.sqlite")
-        assert dump(tmp_path / "damaged2.sqlite") == content, f"byte {place} changed data unseen"
-    assert found > flips // 2
+        assert dump(tmp_path / "damaged2.sqlite") == content, f"bit {bit} of byte {place} unseen"
+    return found
+
+
+@pytest.mark.property
+def test_any_flipped_bit_of_the_file_is_found_or_harmless(location, tmp_path):
+    assert check_flips(location, tmp_path, flips=80, seed=5) > 60
+
+
+@pytest.mark.soak
+@pytest.mark.property
+def test_thousands_of_flipped_bits_are_found_or_harmless(location, tmp_path):
+    assert check_flips(location, tmp_path, flips=5_000, seed=6) > 4_000
+
+
+def test_a_definition_that_cannot_be_decoded_is_named(location):
+    populate(location)
+    content = location.read_bytes()
+    location.write_bytes(content.replace(b"CREATE TABLE answers", b"CREATE TABL\xe9 answers", 1))
+    (found,) = findings(location)
+    assert isinstance(found, CorruptError)
+    assert "malformed" in found.what

@@ -174,13 +174,23 @@ class Database:
     def _prepare(self) -> None:
         if not self._version_known():
             if self.is_sqlite:
-                Path(self.location).parent.mkdir(parents=True, exist_ok=True)
-                # Switching to WAL answers "locked" at once when two processes do it together.
-                with FileLock(f"{self.location}.creating"):
-                    self._create()
+                self._create_file()
             else:
                 self._create()
         self._migrate()
+
+    def _create_file(self) -> None:
+        try:
+            Path(self.location).parent.mkdir(parents=True, exist_ok=True)
+            # Switching to WAL answers "locked" at once when two processes do it together.
+            with FileLock(f"{self.location}.creating"):
+                self._create()
+        except OSError as error:
+            raise LakeError(
+                f"the control state cannot be made: {error.strerror or error}",
+                where=self.location,
+                next_step="check space and permissions of the lake's folder",
+            ) from error
 
     def _version_known(self) -> bool:
         if self.is_sqlite and not Path(self.location).exists():
@@ -267,12 +277,6 @@ class Database:
             yield
         except exc.DBAPIError as error:
             raise self._typed(error) from error
-        except OSError as error:
-            raise LakeError(
-                f"the control state cannot be written: {error.strerror or error}",
-                where=self._shown_location(),
-                next_step="check space and permissions of the lake's folder",
-            ) from error
 
     def _typed(self, error: exc.DBAPIError) -> LakeError | CorruptError:
         message = str(error.orig)
@@ -301,9 +305,14 @@ class Database:
 def _set_up_sqlite(connection: sqlite3.Connection, entry: ConnectionPoolEntry) -> None:
     # Tapemill begins transactions itself; the driver's implicit BEGIN would be a deferred one.
     connection.isolation_level = None
-    connection.execute(f"PRAGMA busy_timeout={_BUSY_MILLISECONDS}")
-    connection.execute("PRAGMA synchronous=FULL")
-    connection.execute("PRAGMA cache_size=-8000")
+    try:
+        connection.execute(f"PRAGMA busy_timeout={_BUSY_MILLISECONDS}")
+        connection.execute("PRAGMA synchronous=FULL")
+        connection.execute("PRAGMA cache_size=-8000")
+        connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()
+    except UnicodeDecodeError as error:
+        # The driver cannot even report what it read: SQLite quotes the damaged definition.
+        raise sqlite3.DatabaseError("malformed table definitions") from error
 
 
 def _begin_sqlite(connection: Connection) -> None:
