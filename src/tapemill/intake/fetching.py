@@ -214,6 +214,10 @@ class _Run:
             report.bytes += lane.caller.received_bytes
             report.outcomes += lane.outcomes
             report.stopped += [lane.halted] if lane.halted else []
+            report.stopped += [
+                f"{dataset} is blocked by an open incident; see `tapemill status`"
+                for dataset in sorted(lane.blocked)
+            ]
             for end, count in lane.ends.items():
                 report.tasks[end] = report.tasks.get(end, 0) + count
         for plan in self._plans:

@@ -79,6 +79,7 @@ class Lane:
         self.outcomes: Counter[str] = Counter()
         self.ends: Counter[str] = Counter()
         self.halted = ""
+        self.blocked: set[str] = set()
         self._lake = lake
         self._settings = settings
         self._clock = clock
@@ -129,9 +130,7 @@ class Lane:
                 self._end(task, TaskState.DEFERRED)
                 continue
             if self._lake.control.incidents.lane_blocked(task.first.dataset):
-                self.halted = (
-                    f"{task.first.dataset} is blocked by an open incident; see `tapemill status`"
-                )
+                self.blocked.add(task.first.dataset)
                 self._end(task, TaskState.DEFERRED)
                 continue
             await self._claimed(task)
