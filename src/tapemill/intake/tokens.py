@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 
 from tapemill.clock import Clock
@@ -29,6 +30,7 @@ class TokenKeeper:
         self._governor = governor
         self._transport = transport
         self._token: Token | None = None
+        self._asking = asyncio.Lock()
         self.calls = 0
 
     async def token(self, request: Request) -> Secret | None:
@@ -46,9 +48,10 @@ class TokenKeeper:
         finra = self._settings.finra
         if request.base != "finra_api" or finra.client_id is None or finra.client_secret is None:
             return None
-        if self._token is None or not self._token.is_fresh(self._clock.now_ns()):
-            self._token = await self._ask(token_headers(finra.client_id, finra.client_secret))
-        return self._token.secret
+        async with self._asking:
+            if self._token is None or not self._token.is_fresh(self._clock.now_ns()):
+                self._token = await self._ask(token_headers(finra.client_id, finra.client_secret))
+            return self._token.secret
 
     def forget(self) -> None:
         """Drop the token: the vendor did not accept it."""
