@@ -1,0 +1,213 @@
+"""50,000-bar pages over HTTP to bronze, against the vendor's own client and a frame.
+
+A server process on loopback has PAGES x 50,000 one-minute bars and pages them by `next_url`.
+Ours: `tapemill.intake.fetch`: keep each answer, parse, check, commit to bronze, settle the ledger.
+Peer: the official `massive` client, `list_aggs`, then `pandas.DataFrame` of its objects and a time
+column, as its documentation shows; it keeps nothing and checks nothing. Each runs in a process of
+its own, imports outside the timed part, so that peak memory is its own. `parse_ms` is the time of
+one page from bytes to checked bronze columns alone.
+
+Run: python benchmarks/intake_vs_official_client.py [rounds]
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+
+PAGES = int(os.environ.get("TAPEMILL_BENCH_PAGES", "4"))
+BARS = 50_000
+BARS_ALL = PAGES * BARS
+START, END = date(2025, 1, 2), date(2025, 12, 31)
+NOW = datetime(2026, 3, 2, 15, tzinfo=UTC)
+KEY = "benchmark-key-0000"
+WHOLE = f"SPY/range/1/minute/{START}/{END}"
+
+
+class Market:
+    """Extended-hours minutes of 2025, encoded once in the compact form that the vendor sends."""
+
+    def __init__(self) -> None:
+        import numpy as np
+
+        from tapemill.clock import calendar
+
+        opens = calendar("XNYS").frame(START, END).get_column("open_ns").to_numpy() // 1_000_000
+        # 04:00 to 20:00 New York: 330 minutes before the open to 630 after it.
+        self.stamps = (opens[:, None] + 60_000 * np.arange(-330, 630)[None, :]).ravel()[:BARS_ALL]
+        size = len(self.stamps)
+        rng = np.random.default_rng(7)
+        close = np.round(480 + np.cumsum(rng.normal(0, 0.01, size)), 4).tolist()
+        volume = rng.integers(100, 200_000, size).tolist()
+        count = rng.integers(1, 900, size).tolist()
+        self.rows = [
+            b'{"v":%d,"vw":%.4f,"o":%.4f,"c":%.4f,"h":%.4f,"l":%.4f,"t":%d,"n":%d}'
+            % (v, c + 0.01, c, c, c + 0.05, c - 0.05, t, n)
+            for t, c, v, n in zip(self.stamps.tolist(), close, volume, count, strict=True)
+        ]
+
+    def page(self, base: str, path: str, first: str, last: str, cursor: str) -> bytes:
+        """One page of the bars from `first` to `last`, both New York dates."""
+        from tapemill.clock import eastern_ns
+
+        low = eastern_ns(date.fromisoformat(first), 0) // 1_000_000
+        high = eastern_ns(date.fromisoformat(last) + timedelta(days=1), 0) // 1_000_000
+        begin, end = self.stamps.searchsorted([low, high]).tolist()
+        begin = int(cursor) if cursor else begin
+        stop = min(begin + BARS, end)
+        following = f',"next_url":"{base}{path}?cursor={stop}"' if stop < end else ""
+        size = stop - begin
+        return (
+            f'{{"ticker":"SPY","queryCount":{size},"resultsCount":{size},"adjusted":false,'
+            '"results":['.encode()
+            + b",".join(self.rows[begin:stop])
+            + f'],"status":"OK","request_id":"r{begin}","count":{size}{following}}}'.encode()
+        )
+
+
+def serve() -> None:
+    """Print the address, then answer until killed."""
+    from aiohttp import web
+
+    market = Market()
+
+    async def answer(request: web.Request) -> web.Response:
+        *_, first, last = request.path.split("/")
+        base = f"http://{request.host}"
+        body = market.page(base, request.path, first, last, request.query.get("cursor", ""))
+        return web.Response(body=body, content_type="application/json")
+
+    async def run() -> None:
+        app = web.Application()
+        app.router.add_get("/v2/aggs/ticker/{rest:.*}", answer)
+        runner = web.AppRunner(app, access_log=None)
+        await runner.setup()
+        await web.TCPSite(runner, "127.0.0.1", 0).start()
+        print(f"http://127.0.0.1:{runner.addresses[0][1]}", flush=True)
+        await asyncio.Event().wait()
+
+    asyncio.run(run())
+
+
+def ours(base: str) -> dict[str, float]:
+    """Fetch into a new lake."""
+    from tapemill.clock import FixedClock
+    from tapemill.intake import fetch, plan_fetch
+    from tapemill.lake import Lake
+    from tapemill.settings import load_settings
+
+    settings = load_settings(env={"MASSIVE_API_KEY": KEY}).override(
+        {
+            "massive.base_url": base,
+            "massive.calls_per_minute": 100_000,
+            "massive.calls_per_day": 0,
+            "massive.rate_margin_seconds": 0.0,
+        }
+    )
+    clock = FixedClock(int(NOW.timestamp()) * 1_000_000_000)
+    with tempfile.TemporaryDirectory() as folder:
+        lake = Lake.open(Path(folder) / "lake", create=True, clock=clock)
+        plan = plan_fetch(lake, settings, clock, "bars_1m", ["SPY"], START, END)
+        begun = time.perf_counter()
+        asyncio.run(fetch(lake, settings, clock, plan))
+        seconds = time.perf_counter() - begun
+        rows = lake.tables.scan("bronze.massive_bars_1m").select("ts_event").collect().height
+    return {"seconds": seconds, "rows": rows}
+
+
+def peer(base: str) -> dict[str, float]:
+    """The official client, unmodified but for its base address."""
+    import pandas as pd
+    from massive import RESTClient
+
+    client = RESTClient(api_key=KEY, base=base)
+    begun = time.perf_counter()
+    bars = list(
+        client.list_aggs(
+            "SPY", 1, "minute", START.isoformat(), END.isoformat(),
+            adjusted=False, sort="asc", limit=BARS,
+        )
+    )  # fmt: skip
+    frame = pd.DataFrame(bars)
+    frame["timestamp"] = pd.to_datetime(frame["timestamp"], unit="ms", utc=True)
+    return {"seconds": time.perf_counter() - begun, "rows": len(frame)}
+
+
+def parse(base: str) -> dict[str, float]:
+    """One page, from bytes to checked bronze columns."""
+    from urllib.request import urlopen
+
+    from tapemill.vendors import WireAnswer, interpret
+    from tapemill.vendors.massive import minute_bars
+
+    with urlopen(f"{base}/v2/aggs/ticker/{WHOLE}") as response:
+        wire = WireAnswer(200, {}, response.read())
+    request, seconds, rows = minute_bars("SPY", START, END), [], 0
+    for _ in range(9):
+        begun = time.perf_counter()
+        answer = interpret(request, wire, now_ns=int(NOW.timestamp()) * 1_000_000_000)
+        seconds.append(time.perf_counter() - begun)
+        rows = 0 if answer.frame is None else answer.frame.height
+    return {"seconds": sorted(seconds)[4], "rows": rows}
+
+
+def measured(side: str, base: str) -> dict[str, float]:
+    """Run one side in a process of its own."""
+    run = subprocess.run(
+        [sys.executable, __file__, side, base], check=True, capture_output=True, text=True
+    )
+    result: dict[str, float] = json.loads(run.stdout.splitlines()[-1])
+    return result
+
+
+def main(rounds: int) -> None:
+    server = subprocess.Popen(
+        [sys.executable, __file__, "serve"], stdout=subprocess.PIPE, text=True
+    )
+    try:
+        assert server.stdout is not None
+        base = server.stdout.readline().strip()
+        mine = [measured("ours", base) for _ in range(rounds)]
+        theirs = [measured("peer", base) for _ in range(rounds)]
+        page = measured("parse", base)
+    finally:
+        server.terminate()
+        server.wait()
+    if {run["rows"] for run in mine} != {run["rows"] for run in theirs}:
+        raise SystemExit(f"rows differ: ours {mine}, peer {theirs}")
+    best, best_peer = (min(run["seconds"] for run in runs) for runs in (mine, theirs))
+    memory, peer_memory = (min(run["peak_mb"] for run in runs) for runs in (mine, theirs))
+    result = {
+        "name": "intake_vs_official_client",
+        "ours": round(best, 3),
+        "peer": round(best_peer, 3),
+        "ratio": round(best_peer / best, 2),
+        "peak_mb": round(memory),
+        "peer_peak_mb": round(peer_memory),
+        "memory_ratio": round(memory / peer_memory, 3),
+        "parse_ms": round(page["seconds"] * 1000, 1),
+        "rows": int(mine[0]["rows"]),
+        "pages": PAGES,
+        "rounds": rounds,
+    }
+    print("RESULT " + json.dumps(result))
+
+
+if __name__ == "__main__":
+    side = sys.argv[1] if len(sys.argv) > 1 else ""
+    if side == "serve":
+        serve()
+    elif side in ("ours", "peer", "parse"):
+        outcome = {"ours": ours, "peer": peer, "parse": parse}[side](sys.argv[2])
+        outcome["peak_mb"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+        print(json.dumps(outcome))
+    else:
+        main(int(side or 3))
