@@ -109,8 +109,8 @@ def _gather(slices: Iterator[bytes], shape: Shape) -> dict[str, pl.Series]:
         for into, getter, kind in zip(pieces, getters, kinds, strict=True):
             into.append(_values(rows, getter, kind))
     return {
-        name: _series(name, family, into)
-        for (name, family, _), into in zip(shape, pieces, strict=True)
+        name: _series(name, family, into, optional=optional)
+        for (name, family, optional), into in zip(shape, pieces, strict=True)
     }
 
 
@@ -125,11 +125,11 @@ def _values(
         return list(map(getter, rows))
 
 
-def _series(name: str, family: Family, pieces: list[Any]) -> pl.Series:
+def _series(name: str, family: Family, pieces: list[Any], *, optional: bool) -> pl.Series:
     if pieces and all(isinstance(piece, np.ndarray) for piece in pieces):
         column = pl.Series(name, np.concatenate(pieces))
         # NumPy writes a null as NaN; JSON itself has no NaN.
-        return column.fill_nan(None) if family == "number" else column
+        return column.fill_nan(None) if optional and family == "number" else column
     values = [value for piece in pieces for value in piece]
     if family == "decimal":
         values = [None if value is None else format(value, "f") for value in values]
