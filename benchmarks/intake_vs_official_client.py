@@ -4,9 +4,8 @@ A server process on loopback has PAGES x 50,000 one-minute bars and pages them b
 Ours: `tapemill.intake.fetch`: keep each answer, parse, check, commit to bronze, settle the ledger.
 Peer: the official `massive` client, `list_aggs`, then `pandas.DataFrame` of its objects and a time
 column, as its documentation shows; it keeps nothing and checks nothing. Each runs in a process of
-its own, imports outside the timed part, so that peak memory is its own: `peak_mb` is the whole process,
-`rise_mb` what the work adds to the imported libraries. `parse_ms` is the time of one page from
-bytes to checked bronze columns alone.
+its own, imports outside the timed part: `peak_mb` is the whole process, `rise_mb` what the work
+adds to the imported libraries. `parse_ms` is one page from bytes to checked bronze columns alone.
 
 Run: python benchmarks/intake_vs_official_client.py [rounds]
 """
