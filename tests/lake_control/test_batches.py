@@ -8,7 +8,15 @@ import pytest
 
 from tapemill.clock.injected import VirtualClock
 from tapemill.errors import ConflictError, LakeError
-from tapemill.lake.control import CellRecord, CellState, ContentRecord, Effects, open_control
+from tapemill.lake.control import (
+    CellRecord,
+    CellState,
+    ContentRecord,
+    Effects,
+    open_control,
+    this_process,
+)
+from tapemill.lake.control.answers import FORGOTTEN_SECONDS
 
 BARS = "bronze.massive_bars_1m"
 DAY = date(2024, 3, 1)
@@ -89,6 +97,33 @@ def test_failures_are_kept_as_evidence_and_never_land(control):
     empty = store(control, 2, outcome="confirmed-empty")
     assert [a.answer_id for a in control.answers.unlanded(BARS)] == [empty]
     assert control.answers.unlanded("bronze.other") == []
+
+
+def test_answers_of_the_living_are_left_to_them(location, clock):
+    with (
+        open_control(location, clock) as one,
+        open_control(location, clock, owner=this_process("worker-2")) as two,
+        open_control(location, clock, owner="other-host/1") as far,
+    ):
+        near, foreign = store(one, 1), store(far, 2, ts_recv_ns=clock.now_ns())
+        for control, own in ((one, near), (two, None), (far, foreign)):
+            found = [answer.answer_id for answer in control.answers.unlanded()]
+            assert found == ([own] if own else [])
+        assert len(two.answers.unlanded(orphaned_only=False)) == 2
+        clock.advance(FORGOTTEN_SECONDS)
+        assert [answer.answer_id for answer in two.answers.unlanded()] == [foreign]
+
+
+def test_what_a_dead_process_left_is_anybodys_at_once(location, clock):
+    host, _, label = this_process().rpartition("|")
+    gone = "|".join((*host.split("|")[:-1], "1", label))  # same process id, started long ago
+    with open_control(location, clock, owner=gone) as dead:
+        batch = dead.batches.begin(BARS, [store(dead, 1)], lease_seconds=3600)
+        left = store(dead, 2)
+    with open_control(location, clock) as alive:
+        assert [answer.answer_id for answer in alive.answers.unlanded()] == [left]
+        assert alive.batches.unfinished() == [batch]
+        alive.batches.finish(alive.batches.adopt(batch))
 
 
 def test_writers_are_few_and_their_sequences_rise(control):

@@ -9,18 +9,22 @@ from typing import Any
 
 from sqlalchemy import Connection, insert, select
 
+from tapemill.clock.injected import Clock
 from tapemill.errors import LakeError
 from tapemill.lake.control.checksum import checked, checked_all, seal
 from tapemill.lake.control.claims import Claims
 from tapemill.lake.control.engine import Database
-from tapemill.lake.control.owners import is_dead
+from tapemill.lake.control.owners import is_dead, is_local
 from tapemill.lake.control.schema import answers
 from tapemill.secrets import redact
 
-__all__ = ["LANDING_OUTCOMES", "Answers", "StoredAnswer"]
+__all__ = ["FORGOTTEN_SECONDS", "LANDING_OUTCOMES", "Answers", "StoredAnswer"]
 
 LANDING_OUTCOMES = frozenset({"data", "confirmed-empty"})
 """Outcomes whose answers have to reach the tables and the ledger."""
+
+FORGOTTEN_SECONDS = 600
+"""After this long, an answer that another host has not begun to land is anybody's."""
 
 
 @dataclass(frozen=True)
@@ -58,8 +62,9 @@ class StoredAnswer:
 class Answers:
     """Every answer received, with the raw object that holds its bytes."""
 
-    def __init__(self, database: Database, claims: Claims, owner: str) -> None:
+    def __init__(self, database: Database, clock: Clock, claims: Claims, owner: str) -> None:
         self._database = database
+        self._clock = clock
         self._claims = claims
         self._owner = owner
 
@@ -179,7 +184,8 @@ class Answers:
             Only answers of this dataset.
         orphaned_only : bool
             Leave out answers of processes that may still be alive, except this one's own: they
-            will land those themselves.
+            will land those themselves. A process of another host is given
+            :data:`FORGOTTEN_SECONDS` after the receipt.
         """
         statement = select(answers).where(answers.c.stage == "stored")
         if dataset is not None:
@@ -190,7 +196,14 @@ class Answers:
         if not orphaned_only:
             return found
         gone = {owner: is_dead(owner) for owner in {answer.owner for answer in found}}
-        return [a for a in found if a.owner == self._owner or gone[a.owner]]
+        forgotten_ns = self._clock.now_ns() - FORGOTTEN_SECONDS * 1_000_000_000
+        return [
+            answer
+            for answer in found
+            if answer.owner == self._owner
+            or gone[answer.owner]
+            or (not is_local(answer.owner) and answer.ts_recv_ns <= forgotten_ns)
+        ]
 
     def of_batch(self, batch_id: int) -> list[StoredAnswer]:
         """Answers that one batch lands, oldest first."""

@@ -9,7 +9,7 @@ import sys
 from functools import cache
 from pathlib import Path
 
-__all__ = ["is_dead", "this_process"]
+__all__ = ["is_dead", "is_local", "this_process"]
 
 _SEPARATOR = "|"
 _PREFIX = "process"
@@ -27,13 +27,18 @@ def is_dead(owner: str) -> bool:
     Only a process of this host can be judged; for any other owner the answer is no, and its lease
     has to expire.
     """
-    parts = owner.split(_SEPARATOR)
-    if len(parts) != 6 or parts[0] != _PREFIX or parts[1] != _host():
+    if not is_local(owner):
         return False
-    _, _, boot, pid, started, _ = parts
+    _, _, boot, pid, started, _ = owner.split(_SEPARATOR)
     if boot != _boot():
         return True
     return not _runs(int(pid), started)
+
+
+def is_local(owner: str) -> bool:
+    """Whether `owner` is a process of this host, dead or alive."""
+    parts = owner.split(_SEPARATOR)
+    return len(parts) == 6 and parts[0] == _PREFIX and parts[1] == _host()
 
 
 def _runs(pid: int, started: str) -> bool:

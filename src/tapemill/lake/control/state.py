@@ -55,7 +55,7 @@ class ControlState:
         self.ledger = Ledger(database, clock)
         self.calls = Calls(database, clock, owner)
         self.claims = Claims(database, clock)
-        self.answers = Answers(database, self.claims, owner)
+        self.answers = Answers(database, clock, self.claims, owner)
         self.batches = Batches(database, clock, self.ledger, self.claims, owner)
         self.contents = Contents(database)
         self.incidents = Incidents(database, clock)
