@@ -34,7 +34,7 @@ class Adjustments:
         Rows of ``reference.adjustments``.
     unresolved : pl.DataFrame
         ``symbol``, ``ex_date``, ``reason``: the factor is null until the reason is gone. Only
-        symbols of which any daily bar is kept; listings name the whole market.
+        where an earlier daily bar of the symbol is kept; listings name the whole market for ever.
     """
 
     rows: pl.DataFrame
@@ -75,7 +75,8 @@ def adjustments(
     rows = declared.conform(rows.select(declared.schema.names()).sort(*declared.order))
     unresolved = (
         factors.filter(pl.col("superseded_at").is_null() & pl.col("reason").is_not_null())
-        .join(closes.select("symbol").unique(), on="symbol", how="semi")
+        .join(closes.group_by("symbol").agg(begins=pl.col("session").min()), on="symbol")
+        .filter(pl.col("ex_date") > pl.col("begins"))
         .select(*_EVENT, "reason")
         .sort(*_EVENT)
     )

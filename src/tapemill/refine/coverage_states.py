@@ -42,8 +42,9 @@ class CoverageLimits:
 def with_tiers(cells: pl.DataFrame, limits: CoverageLimits) -> pl.DataFrame:
     """Add ``tier``: 1 liquid, 2 in between, 3 illiquid, 0 unknown.
 
-    By median trades a minute; by median dollars where trades are not given; by how densely the
-    symbol's own first-to-last span is filled where neither is.
+    By median trades a minute; by median dollars where trades are not given; both scaled by how
+    densely the symbol's own first-to-last span is filled, since a minute without trades has no bar.
+    By that density alone where the source gives neither.
     """
     span = pl.col("last_minute") - pl.col("first_minute") + 1
     density = (pl.col("present") + pl.col("halted")) / span
@@ -55,9 +56,9 @@ def with_tiers(cells: pl.DataFrame, limits: CoverageLimits) -> pl.DataFrame:
         pl.when(pl.col("present") == 0)
         .then(0)
         .when(pl.col("trades_median").is_not_null())
-        .then(graded(pl.col("trades_median"), limits.tier1_trades, _TIER2_TRADES))
+        .then(graded(pl.col("trades_median") * density, limits.tier1_trades, _TIER2_TRADES))
         .when(pl.col("has_volume"))
-        .then(graded(pl.col("dollars_median"), _TIER1_DOLLARS, _TIER2_DOLLARS))
+        .then(graded(pl.col("dollars_median") * density, _TIER1_DOLLARS, _TIER2_DOLLARS))
         .otherwise(graded(density, limits.tier1_min_frac, limits.tier2_min_frac))
     )
     return cells.with_columns(tier=tier.cast(pl.Int8))
