@@ -121,9 +121,9 @@ class Lane:
         caps = self._settings.finra if self.governor.vendor == "finra" else self._settings.massive
         async with asyncio.TaskGroup() as group:
             for _ in range(min(caps.max_in_flight, len(queue))):
-                group.create_task(self._worker(queue))
+                group.create_task(self._worker(queue, group))
 
-    async def _worker(self, queue: deque[Task]) -> None:
+    async def _worker(self, queue: deque[Task], group: asyncio.TaskGroup) -> None:
         while queue:
             task = queue.popleft()
             if self._stop.given or self.halted:
@@ -133,19 +133,30 @@ class Lane:
                 self.blocked.add(task.first.dataset)
                 self._end(task, TaskState.DEFERRED)
                 continue
-            await self._claimed(task)
+            landing: list[asyncio.Future[None]] = []
+            await self._claimed(task, landing)
+            if landing:
+                # A micro-batch may take a second to fill: the next call need not wait for it.
+                group.create_task(self._close(task, landing))
+            else:
+                self._leases.release(task.key)
             self._tell()
 
-    async def _claimed(self, task: Task) -> None:
+    async def _close(self, task: Task, landing: list[asyncio.Future[None]]) -> None:
+        """Give a task back once its pages have landed."""
+        await asyncio.wait(landing)
+        self._leases.release(task.key)
+
+    async def _claimed(self, task: Task, landing: list[asyncio.Future[None]]) -> None:
         token = self._leases.take(task.key)
         if token is None:
             self._held.append(task)
             return
         try:
-            if not self._still_open(task):
+            if self._still_open(task):
+                await self._follow(task, token, landing)
+            else:
                 self._end(task, TaskState.DONE)
-                return
-            await self._follow(task, token)
         except Stopping:
             self._end(task, TaskState.DEFERRED)
         except RateLimitedError as error:
@@ -158,38 +169,31 @@ class Lane:
         except ConflictError:
             # The claim was taken over while this process stood still; its new owner does the work.
             self._held.append(task)
-        finally:
-            self._leases.release(task.key)
 
     def _still_open(self, task: Task) -> bool:
         ledger = self._lake.control.ledger
         symbol = [task.first.symbol]
         return task.again or bool(ledger.pending(task.first.dataset, symbol, task.sessions).any())
 
-    async def _follow(self, task: Task, token: int) -> None:
+    async def _follow(self, task: Task, token: int, landing: list[asyncio.Future[None]]) -> None:
         """Ask for a task's pages, one after the other, and hand them to the lander."""
         chain = PageChain(self._units)
-        landing: list[asyncio.Future[None]] = []
         following: Request | None = self._first_page(task)
-        try:
-            while following is not None:
-                request = following
-                asked = await self.caller.ask(request, task.key, chain.judge)
-                self.outcomes[asked.answer.outcome.value] += 1
-                self._note_drift(request, asked.answer)
-                receipt = await self._keep(task, token, request, asked)
-                if not asked.answer.outcome.completes:
-                    self._give_up(task, request, asked)
-                    return
-                chain.accept(request, asked.answer)
-                if receipt is not None:
-                    landing.append(await self._lander.put(receipt))
-                following = asked.answer.next
-                if following is not None:
-                    self._tell()
-        finally:
-            if landing:
-                await asyncio.wait(landing)
+        while following is not None:
+            request = following
+            asked = await self.caller.ask(request, task.key, chain.judge)
+            self.outcomes[asked.answer.outcome.value] += 1
+            self._note_drift(request, asked.answer)
+            receipt = await self._keep(task, token, request, asked)
+            if not asked.answer.outcome.completes:
+                self._give_up(task, request, asked)
+                return
+            chain.accept(request, asked.answer)
+            if receipt is not None:
+                landing.append(await self._lander.put(receipt))
+            following = asked.answer.next
+            if following is not None:
+                self._tell()
         self._end(task, TaskState.DONE)
 
     def _first_page(self, task: Task) -> Request:
