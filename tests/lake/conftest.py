@@ -24,8 +24,7 @@ from tapemill.lake.tables import TableStore
 def lake(tmp_path):
     opened = Lake.open(tmp_path / "lake", create=True)
     yield opened
-    if "control" in opened.__dict__:
-        opened.control.close()
+    opened.close()
 
 
 @pytest.fixture
@@ -60,8 +59,19 @@ def s3_server(tmp_path_factory):
         ]
     }
     (folder / "s3.json").write_text(json.dumps(identity))
-    log = (folder / "server.log").open("wb")
-    server = subprocess.Popen(
+    with (folder / "server.log").open("wb") as log:
+        server = _start(weed, folder, ports, log)
+    endpoint = f"http://127.0.0.1:{ports[3]}"
+    try:
+        _wait_for(endpoint, server, folder / "server.log")
+        yield endpoint, "test-key", "test-secret"
+    finally:
+        os.killpg(server.pid, signal.SIGKILL)
+        server.wait(10)
+
+
+def _start(weed, folder, ports, log):
+    return subprocess.Popen(
         [
             str(weed),
             "server",
@@ -84,14 +94,6 @@ def s3_server(tmp_path_factory):
         env={**os.environ, "HOME": str(folder)},
         start_new_session=True,
     )
-    endpoint = f"http://127.0.0.1:{ports[3]}"
-    try:
-        _wait_for(endpoint, server, folder / "server.log")
-        yield endpoint, "test-key", "test-secret"
-    finally:
-        os.killpg(server.pid, signal.SIGKILL)
-        server.wait(10)
-        log.close()
 
 
 def _wait_for(endpoint, server, log):

@@ -74,6 +74,12 @@ class TestScan:
         assert "2025-02" in explained
         assert "2025-01" not in explained
 
+    def test_long_lists_of_symbols(self, filled):
+        many = [f"X{number:03d}" for number in range(200)]
+        asked = filled.scan(MINUTE, ["BBB", *many], strict_symbols=False)
+        assert asked.collect()["symbol"].unique().to_list() == ["BBB"]
+        assert filled.tables.scan(MINUTE, symbols=many).collect().is_empty()
+
     def test_an_unknown_symbol_is_not_an_empty_answer(self, filled):
         with pytest.raises(UnknownNameError, match="BBA") as caught:
             filled.scan(MINUTE, ["AAA", "BBA"])

@@ -69,13 +69,14 @@ def test_workers_on_one_bucket_write_the_exact_union(s3_options, seed, tmp_path)
 
 
 @pytest.mark.soak
-@pytest.mark.parametrize("seed", range(100, 300))
-def test_many_schedules(tmp_path, seed):
-    race(str(tmp_path / "lake"), {}, workers=2 + seed % 4, seed=seed).control.close()
+@pytest.mark.parametrize("block", range(10))
+def test_many_schedules(tmp_path, block):
+    for seed in range(100 + 20 * block, 120 + 20 * block):
+        race(str(tmp_path / f"lake-{seed}"), {}, workers=2 + seed % 4, seed=seed)
 
 
 @pytest.mark.soak
 @pytest.mark.s3
-@pytest.mark.parametrize("seed", range(100, 140))
-def test_many_schedules_on_one_bucket(s3_options, seed):
-    race(f"s3://lake/soak-{seed}", s3_options, workers=2 + seed % 4, seed=seed)
+def test_many_schedules_on_one_bucket(s3_options):
+    for seed in range(100, 140):
+        race(f"s3://lake/soak-{seed}", s3_options, workers=2 + seed % 4, seed=seed)

@@ -1,3 +1,4 @@
+import datetime as dt
 import json
 import subprocess
 import sys
@@ -66,7 +67,9 @@ def test_many_processes_may_create_one_lake(tmp_path):
 
 def test_the_control_state_lies_in_the_lake_unless_told_otherwise(tmp_path):
     lake = Lake.open(tmp_path / "lake", create=True)
-    lake.control.close()
+    assert lake.control is lake.control
+    lake.close()
+    lake.close()
     assert (tmp_path / "lake" / "control.sqlite").is_file()
     apart = Lake.open(
         tmp_path / "other", create=True, control_url=str(tmp_path / "elsewhere.sqlite")
@@ -82,7 +85,7 @@ def test_quarantine_keeps_row_and_reason_once(lake):
     from lake.rows import BRONZE, MINUTE, bars, weekdays
     from tapemill.contracts import contract
 
-    days = weekdays(__import__("datetime").date(2025, 1, 30), 1)
+    days = weekdays(dt.date(2025, 1, 30), 1)
     rows = bars(["AAA"], days, dataset=BRONZE).with_columns(
         close=pl.when(pl.col("ordinal") < 2).then(-1.0).otherwise(pl.col("close"))
     )

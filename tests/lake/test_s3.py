@@ -29,8 +29,7 @@ def lake(bucket, tmp_path):
         location, create=True, storage_options=options, control_url=str(tmp_path / "c.sqlite")
     )
     yield opened
-    if "control" in opened.__dict__:
-        opened.control.close()
+    opened.close()
 
 
 def test_a_place_in_a_bucket(bucket):

@@ -116,6 +116,12 @@ class Lake:
             )
         return open_control(f"{self.location}/control.sqlite", self.clock)
 
+    def close(self) -> None:
+        """Close the connections of the control state, if it was used."""
+        control = self.__dict__.pop("control", None)
+        if control is not None:
+            control.close()
+
     # -- reading -----------------------------------------------------------------------------
 
     def scan(
@@ -145,7 +151,8 @@ class Lake:
             The moment of knowledge: a date means its end in New York, an integer nanoseconds UTC.
             Without it, the current versions.
         adjust : {"split", "total_return"}, optional
-            Apply ``reference.adjustments`` as known then. Stored prices are unadjusted.
+            Apply ``reference.adjustments`` as known then; stored prices are unadjusted. A lake that
+            knows of no corporate action adjusts nothing.
         columns : sequence of str, optional
         strict_symbols : bool
             Whether a symbol of which the dataset holds no row at all is an error.
