@@ -133,3 +133,16 @@ def test_the_vendors_own_listings(ask, real_data) -> None:
     early = ask(market_status(), example.read_bytes()).frame.filter(status="early-close")
     assert early["session"].unique().to_list() == [date(2020, 11, 27)]
     assert early["close"].unique().to_list() == ["2020-11-27T18:00:00.000Z"]
+
+
+def test_the_delisted_follow_the_listed_across_pages(ask) -> None:
+    day = date(2024, 3, 1)
+    url = "https://api.massive.com/v3/reference/tickers?cursor=YWN0aXZl"
+    first = ask(tickers(day), listing({"ticker": "AAA"}, next_url=url))
+    assert dict(first.next.params) == {"cursor": "YWN0aXZl"}
+    last = ask(first.next, listing({"ticker": "BBB"}))
+    assert dict(last.next.params)["active"] == "false"
+    assert last.next.page == 3
+    dead = ask(last.next, listing({"ticker": "OLD", "active": False}))
+    assert dead.outcome is Outcome.DATA
+    assert dead.next is None

@@ -36,7 +36,7 @@ _API_PAGE = 5_000
 # Averages of 2024-2025, for estimates only.
 _SPLITS_A_SESSION = 8
 _DIVIDENDS_A_SESSION = 120
-_TICKERS = 12_000
+_TICKERS = 12_000 + 15_000  # listed and delisted
 _API_ROWS_A_SESSION = 30_000
 _BAR_BYTES = 100
 _USUAL_MINUTES = 600
@@ -145,7 +145,7 @@ def _tickers(
     asked = [sessions[place] for place in np.flatnonzero(pending[0]).tolist()]
     size = _TICKERS * _LISTING_ROW_BYTES
     tasks = [Task(tickers(day), (day,), -(-_TICKERS // _LISTING_PAGE), size) for day in asked]
-    return "today's listing", tasks
+    return "today's listing, the delisted included", tasks
 
 
 def _status(

@@ -18,6 +18,7 @@ from tapemill.vendors.massive.bars import Lane, read_bars
 from tapemill.vendors.massive.drift import Envelope, envelope_drift
 from tapemill.vendors.massive.listings import LISTINGS, read_listing
 from tapemill.vendors.massive.paging import following
+from tapemill.vendors.massive.requests import tickers
 from tapemill.vendors.refusals import (
     classify_text,
     excerpt,
@@ -120,8 +121,13 @@ def _accepted(
         return dataclasses.replace(
             answer, outcome=Outcome.BAD_ANSWER, reason=f"the vendor's shape changed: {changes}"
         )
+    still = tuple(promise for promise in request.expect if promise[0] == "then")
     if envelope.next_url:
-        page = following(request, envelope.next_url, base_url=base_url, expect=lane.expect)
+        expect = (*lane.expect, *still)
+        page = following(request, envelope.next_url, base_url=base_url, expect=expect)
+        return dataclasses.replace(answer, next=page)
+    if still and request.start is not None:
+        page = dataclasses.replace(tickers(request.start, active=False), page=request.page + 1)
         return dataclasses.replace(answer, next=page)
     if lane.frame.height or rejected is not None:
         return answer

@@ -6,6 +6,7 @@ of 5,000 cuts a month of minutes without a word), and later pages are reached by
 
 from __future__ import annotations
 
+import dataclasses
 import urllib.parse
 from datetime import date
 
@@ -74,7 +75,11 @@ def dividends(start: date, end: date, symbol: str = "*") -> Request:
 
 
 def tickers(session: date, *, active: bool = True) -> Request:
-    """Stock tickers listed on `session`, or with ``active=False`` those delisted by then."""
+    """Stock tickers listed on `session`, or with ``active=False`` those delisted by then.
+
+    The last page of the listed ones is followed by the first page of the delisted: the vendor
+    keeps them apart, and without the dead a change of ticker cannot be seen.
+    """
     params = {
         "market": "stocks",
         "active": str(active).lower(),
@@ -83,9 +88,10 @@ def tickers(session: date, *, active: bool = True) -> Request:
         "order": "asc",
         "limit": str(LISTING_LIMIT),
     }
-    return _get(
+    found = _get(
         "bronze.massive_tickers", "/v3/reference/tickers", params, start=session, end=session
     )
+    return dataclasses.replace(found, expect=(("then", "delisted"),)) if active else found
 
 
 def market_status() -> Request:
