@@ -119,7 +119,7 @@ def test_the_query_api_brings_the_same_volumes_as_the_files(bench):
     place = bench()
     place.run("short_volume", None, START, SESSIONS[2], via="api")
     rows = place.lake.tables.scan(SHORT).collect()
-    assert rows.get_column("source").unique().to_list() == ["finra.api"]
+    assert rows.get_column("source").unique().to_list() == ["finra.api.synthetic"]
     assert (place.states(SHORT, ["*"], SESSIONS[:3]) == CellState.DATA).all()
     files = bench()
     files.run("short_volume", None, START, SESSIONS[2])

@@ -107,7 +107,7 @@ def _fetch_all(
         ("splits", None, sessions[0]),
         ("dividends", None, sessions[0]),
         ("bars_1d", None, sessions[0]),
-        ("bars_1m", symbols, sessions[-MINUTE_SESSIONS]),
+        ("bars_1m", symbols, sessions[-MINUTE_SESSIONS - 1]),  # the plan ends the day before
         ("short_volume", None, sessions[-SHORT_VOLUME_SESSIONS]),
     ]
     reports = []
@@ -117,7 +117,7 @@ def _fetch_all(
         if not quiet:
             print_line(f"\nFetch {dataset}", "bold")
             show_report(report)
-        reports.append(report.summary())
+        reports.append({"dataset": dataset, **report.summary()})
     return reports
 
 

@@ -41,7 +41,7 @@ def write_demo_report(
     if not cells.is_empty():
         days = cells.get_column("session")
         coverage = coverage_figure(
-            cells, title="Coverage of minutes", subtitle=f"{days.min()} to {days.max()}"
+            cells, title="Coverage of minutes", subtitle=f"{_iso(days.min())} to {_iso(days.max())}"
         )
         coverage.write_png(folder / "coverage.png")
         figures = [
@@ -149,7 +149,8 @@ def _price_figures(lake: Lake, market: Market) -> list[ReportFigure]:
         figures.append(
             ReportFigure("prices", drawing, DAILIES, f"lake.scan(…, '{symbol}', adjust='split')")
         )
-    symbol, session = market.symbols[0], market.sessions[-1].session
+    symbol = market.symbols[0]
+    session = lake.scan(MINUTES, symbol).select(pl.col("session").max()).collect().item()
     minutes = lake.scan(MINUTES, symbol, session, session).collect()
     drawing = session_bars(minutes, title=f"{symbol} on {session}")
     figures.append(
@@ -230,6 +231,10 @@ def _short_truth(lake: Lake, market: Market) -> tuple[str, int, int, int]:
         for day in sessions
     )
     return ("short volume rows", planted.height, found.height, _equal(planted, found, ["symbol"]))
+
+
+def _iso(value: object) -> str:
+    return value.isoformat() if isinstance(value, dt.date) else ""
 
 
 def _date(value: dt.date | str) -> dt.date:

@@ -85,7 +85,7 @@ def _merge(table: Table, paths: list[str]) -> None:
         adds = table.write_files(rows, token, change=False)
         for _ in range(_TRIES):
             delta = table.require()
-            files = table.files().filter(pl.col("path").is_in(paths))
+            files = table.files(fresh=False).filter(pl.col("path").is_in(paths))
             if files.height < len(paths):
                 return  # another process replaced or merged one of them: nothing left to do
             try:
@@ -106,7 +106,7 @@ def _sweep(table: Table, clock: Clock, retention_days: float) -> int:
     listed = [entry for entry in table.place.list() if entry.path.endswith(".parquet")]
     with table.lock:
         delta = table.require()
-        live = set(table.files()["path"])
+        live = set(table.files(fresh=False)["path"])
         retired = retired_ms(table.place, delta.version())
     swept = table.place.sweep(cutoff_ns)
     for entry in listed:

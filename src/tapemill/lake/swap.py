@@ -68,8 +68,8 @@ class Swap:
         return self.days is None and self.predicate is None and self.before is None
 
     def touched(self, table: Table) -> pl.DataFrame:
-        """Live files that may hold doomed rows."""
-        files = table.files()
+        """Live files of the handle's version that may hold doomed rows."""
+        files = table.files(fresh=False)
         if self.before is not None:
             return prune(table.dataset, files, end=self.before - datetime.timedelta(days=1))
         if self.days is None:

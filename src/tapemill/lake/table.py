@@ -156,10 +156,14 @@ class Table:
 
     # -- reading -----------------------------------------------------------------------------
 
-    def files(self) -> pl.DataFrame:
-        """Live data files: path, size_bytes, num_records, partition and min./max. statistics."""
+    def files(self, *, fresh: bool = True) -> pl.DataFrame:
+        """Live data files: path, size_bytes, num_records, partition and min./max. statistics.
+
+        Without `fresh`, those of the version that the handle has: what a commit on this handle
+        decides must come from the version that it is checked against.
+        """
         with self.lock:
-            delta = self.handle()
+            delta = self.handle() if fresh else self._delta
             if delta is None:
                 return pl.DataFrame(schema={"path": pl.String, "size_bytes": pl.Int64})
             version = delta.version()

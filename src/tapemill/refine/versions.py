@@ -32,7 +32,8 @@ _ARRIVAL = ("ts_recv", "raw_sha256", "ordinal")
 
 def lane_rank(source: str = "source") -> pl.Expr:
     """Rank of the lane that delivered a row, `Int8`; 0 is trusted most."""
-    ranks = pl.col(source).replace_strict(LANE_RANKS, default=_IMPORT_RANK, return_dtype=pl.Int8)
+    lane = pl.col(source).str.strip_suffix(".synthetic")
+    ranks = lane.replace_strict(LANE_RANKS, default=_IMPORT_RANK, return_dtype=pl.Int8)
     return ranks.alias("lane_rank")
 
 

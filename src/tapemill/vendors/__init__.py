@@ -7,6 +7,7 @@ vendor's shape, and the next page.
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
@@ -34,6 +35,10 @@ __all__ = [
 ]
 
 
+SYNTHETIC_HEADER = "x-tapemill-synthetic"
+"""The sandbox sets it on every answer, no vendor does: made-up rows stay marked for ever."""
+
+
 def interpret(request: Request, answer: WireAnswer, *, now_ns: int, base_url: str = "") -> Answer:
     """Judge one answer of any vendor. Never raises on what a vendor may send.
 
@@ -48,8 +53,12 @@ def interpret(request: Request, answer: WireAnswer, *, now_ns: int, base_url: st
         hosts and loopback.
     """
     if request.vendor == "finra":
-        return interpret_finra(request, answer, now_ns=now_ns)
-    return interpret_massive(request, answer, now_ns=now_ns, base_url=base_url)
+        judged = interpret_finra(request, answer, now_ns=now_ns)
+    else:
+        judged = interpret_massive(request, answer, now_ns=now_ns, base_url=base_url)
+    if SYNTHETIC_HEADER in answer.headers:
+        return dataclasses.replace(judged, source=f"{judged.source}.synthetic")
+    return judged
 
 
 def headers(request: Request, settings: Settings, token: Secret | None = None) -> dict[str, str]:

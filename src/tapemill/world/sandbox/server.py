@@ -30,6 +30,10 @@ SANDBOX_CLIENT = ("sandbox-client", "sandbox-secret")
 _PAGE_FAULTS = ("duplicated_page", "cursor_loop")
 
 
+SYNTHETIC_HEADER = "x-tapemill-synthetic"
+"""On every answer: rows made of it stay marked as made up."""
+
+
 class Sandbox:
     """Both vendors on one address.
 
@@ -116,7 +120,7 @@ class Sandbox:
         entry = self.calls.record(self._clock.monotonic(), call)
         reply = self._reply(call, entry.vendor)
         entry.status, entry.fault = reply.status, reply.wire
-        return reply
+        return reply.with_header(SYNTHETIC_HEADER, "1")
 
     def truth_of(self, kind: str) -> pl.DataFrame:
         """What a switched-on data fault alters: columns fault, symbol, session.
