@@ -75,3 +75,14 @@ def test_status_counts_what_is_there(lake: Lake) -> None:
     assert facts["quarantined"] == 1
     assert facts["raw_objects"] == 1
     assert facts["cells"] == [{"dataset": "bronze.finra_short_volume", "state": "data", "cells": 1}]
+
+
+def test_status_names_open_incidents_until_they_are_resolved(lake: Lake) -> None:
+    incidents = lake.control.incidents
+    number = incidents.open(
+        "drift_new", "bronze.x", "field", "a number", severity="warning", blocks_lane=False
+    )
+    (shown,) = lake_status(lake, FixedClock(NOW))["incidents"]
+    assert (shown["id"], shown["kind"]) == (number, "drift_new")
+    incidents.resolve(number, "looked at")
+    assert lake_status(lake, FixedClock(NOW))["incidents"] == []

@@ -2,22 +2,46 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
+
+import typer
 
 from tapemill.cli.options import Config, Json, LakePath, open_workplace
 from tapemill.cli.output import count, print_json, print_line, print_table, size
+from tapemill.errors import UsageError
 
 HELP = """Show what the lake holds, what the ledger says and what is open.
 
-Example: tapemill status
+\b
+Examples:
+  tapemill status
+  tapemill status --resolve 12 --note "the vendor renamed the field, contract adapted"
+
+An incident that blocks a lane stays open until you have looked and resolved it.
 """
 
 
-def run(as_json: Json = False, lake: LakePath = None, config: Config = None) -> None:
-    """Print tables, ledger, incidents and budgets."""
+def run(
+    resolve: Annotated[
+        int | None, typer.Option("--resolve", help="Number of an incident to close.", metavar="ID")
+    ] = None,
+    note: Annotated[str, typer.Option("--note", help="Why it can be closed.")] = "",
+    as_json: Json = False,
+    lake: LakePath = None,
+    config: Config = None,
+) -> None:
+    """Print tables, ledger, incidents and vendors; close an incident first, if asked."""
     from tapemill.report.status import lake_status
 
+    if resolve is not None and not note:
+        raise UsageError(
+            f"incident {resolve} needs a reason to be closed",
+            where="--resolve",
+            next_step='add --note "…": it is kept with the incident',
+        )
     place = open_workplace(config, lake)
+    if resolve is not None:
+        place.lake.control.incidents.resolve(resolve, note)
     facts = lake_status(place.lake, place.clock)
     if as_json:
         print_json(facts)
@@ -60,9 +84,9 @@ def show(facts: dict[str, Any]) -> None:
     if facts["incidents"]:
         print_table(
             "Open incidents",
-            ["severity", "kind", "dataset", "subject", "detail"],
+            ["id", "severity", "kind", "dataset", "subject", "detail"],
             [
-                (i["severity"], i["kind"], i["dataset"], i["subject"], i["detail"])
+                (i["id"], i["severity"], i["kind"], i["dataset"], i["subject"], i["detail"])
                 for i in facts["incidents"]
             ],
         )

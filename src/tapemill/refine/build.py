@@ -10,6 +10,7 @@ from __future__ import annotations
 import dataclasses
 import datetime
 from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
 import polars as pl
 
@@ -44,7 +45,7 @@ class TargetReport:
     quarantined: int = 0
     seconds: float = 0.0
 
-    def summary(self) -> dict[str, object]:
+    def summary(self) -> dict[str, Any]:
         """The numbers as a plain mapping."""
         return dataclasses.asdict(self)
 
@@ -65,7 +66,7 @@ class BuildReport:
         """Units that were up to date."""
         return sum(report.skipped for report in self.targets)
 
-    def summary(self) -> dict[str, object]:
+    def summary(self) -> dict[str, Any]:
         """The report for tables and JSON."""
         return {
             "builds": self.builds,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import datetime
 from collections.abc import Sequence
+from typing import Any
 
 import polars as pl
 
@@ -76,7 +77,7 @@ class CheckReport:
             .to_dicts()
         )
 
-    def summary(self) -> dict[str, object]:
+    def summary(self) -> dict[str, Any]:
         """The report for tables and JSON."""
         return {
             "datasets": self.totals,

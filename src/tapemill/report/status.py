@@ -34,6 +34,7 @@ def lake_status(lake: Lake, clock: Clock) -> dict[str, Any]:
         "vendors": _vendors(lake, clock),
         "incidents": [
             {
+                "id": one.incident_id,
                 "severity": one.severity,
                 "kind": one.kind,
                 "dataset": one.dataset,
