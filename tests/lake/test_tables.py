@@ -222,6 +222,26 @@ class TestReplace:
         tables.replace(MINUTE, frame, sessions=DAYS[:1], writer="first")
         assert_frame_equal(again(tables).scan(MINUTE).collect(), frame, check_row_order=False)
 
+    def test_what_is_replaced_is_judged_on_the_version_that_is_committed_to(
+        self, tables, monkeypatch
+    ):
+        """The second builder commits between the first one's look at version and at files."""
+        other = again(tables)
+        frame = bars(["AAA"], DAYS[:1])
+        tables.replace(MINUTE, bars(["AAA"], DAYS[:1], seed=7))
+        files = table_module.Table.files
+        raced = []
+
+        def files_after_losing(self, **named):
+            if not raced:
+                raced.append(True)
+                other.replace(MINUTE, frame, sessions=DAYS[:1])
+            return files(self, **named)
+
+        monkeypatch.setattr(table_module.Table, "files", files_after_losing)
+        tables.replace(MINUTE, frame, sessions=DAYS[:1])
+        assert_frame_equal(again(tables).scan(MINUTE).collect(), frame, check_row_order=False)
+
     def test_a_writer_that_always_loses_gives_up_with_a_clear_error(self, tables, monkeypatch):
         tables.replace(MINUTE, bars(["AAA"], DAYS[:1]))
 

@@ -88,6 +88,23 @@ class TestCompact:
         assert lake.tables.rows(MINUTE) == 4 * 90
         assert lake.scan(MINUTE, "NEW").collect().height == 90
 
+    def test_two_compactions_of_the_same_files_do_not_both_win(self, lake, monkeypatch):
+        fill(lake, 3)
+        other = Lake.open(lake.location)
+        commit = table_module.Table.commit
+        raced = []
+
+        def late(self, *arguments, **named):
+            if not raced:
+                raced.append(True)
+                other.tables.append(MINUTE, bars(["NEW"], DAYS), writer="o", sequence=1)
+                other.compact()
+            return commit(self, *arguments, **named)
+
+        monkeypatch.setattr(table_module.Table, "commit", late)
+        lake.compact()
+        assert raced and Lake.open(lake.location).tables.rows(MINUTE) == 4 * 90
+
     def test_retired_files_stay_for_the_window_and_go_after_it(self, lake):
         fill(lake, 4)
         lake.compact()

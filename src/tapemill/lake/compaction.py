@@ -17,7 +17,7 @@ RETENTION_DAYS = 7.0
 """How long retired files stay, for running readers and for time travel."""
 _LARGE_BYTES = 128 * 1024**2
 _MERGE_ROWS = 16_777_216
-_TRIES = 5
+_TRIES = 40
 _DAY_NS = 86_400 * 10**9
 
 

@@ -267,21 +267,27 @@ class Table:
     ) -> int:
         """Make the actions visible in one step, durably; the version they became.
 
+        A commit that retires files is always exclusive: delta-rs would let two compactions of the
+        same files pass, for they change no rows, and both results would stay.
+
         Parameters
         ----------
         token : str
             What this commit is, unlike any other of the table.
+        transaction : tuple, optional
+            (writer, sequence), refused if another commit since `delta` was read has that writer.
         exclusive : bool
-            Fail on any commit made since `delta` was read, not only on contradicting ones.
+            Fail on any commit made since `delta` was read, not only on a contradicting one.
 
         Raises
         ------
         ConflictError
             Another writer committed first; read again and decide anew.
         """
+        alone = exclusive or any(isinstance(action, RemoveAction) for action in actions)
         properties = CommitProperties(
             custom_metadata={"tapemill": token},
-            max_commit_retries=0 if exclusive else None,
+            max_commit_retries=0 if alone else None,
             app_transactions=[Transaction(*transaction)] if transaction else None,
         )
         before = delta.version()
