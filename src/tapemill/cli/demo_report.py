@@ -55,40 +55,24 @@ def write_demo_report(
         title="Tapemill demo",
         synthetic=True,
         subtitle="A made-up market with known truth, through real HTTP, into trusted tables",
-        facts=_facts(facts),
+        facts=_facts(lake, facts),
         tables=_tables(checked, facts, compare_with_truth(lake, market)),
         figures=figures,
     )
 
 
-def _facts(facts: dict[str, Any]) -> list[Fact]:
+def _facts(lake: Lake, facts: dict[str, Any]) -> list[Fact]:
     check, build = facts["check"], facts["build"]
+    calls = sum(line.calls for line in lake.control.calls.totals())
+    landed = sum(r["rows"] for r in facts["fetched"])
+    status, quarantine = "tapemill status", 'tapemill sql "select * from ops.quarantine"'
     return [
-        Fact(
-            "fetched",
-            "Calls on the wire in this run",
-            facts["wire_calls"],
-            "sandbox counter",
-            "tapemill status",
-        ),
-        Fact(
-            "fetched",
-            "Rows landed in this run",
-            sum(r["rows"] for r in facts["fetched"]),
-            "ops.answers",
-            "tapemill status",
-        ),
+        Fact("fetched", "Calls on the wire in this run", facts["wire_calls"], "sandbox", status),
+        Fact("fetched", "Calls ever made for this lake", calls, "ops.calls", status),
+        Fact("fetched", "Rows landed in this run", landed, "ops.batches", status),
         Fact("built", "Builds in this run", build["builds"], "ops.builds", "tapemill build"),
-        Fact(
-            "coverage", "Red cells and findings", check["red"], "silver.coverage", "tapemill check"
-        ),
-        Fact(
-            "quarantine",
-            "Rows in quarantine",
-            check["quarantined"],
-            "ops.quarantine",
-            'tapemill sql "select * from ops.quarantine"',
-        ),
+        Fact("coverage", "Red", check["red"], "silver.coverage", "tapemill check"),
+        Fact("quarantine", "Rows", check["quarantined"], "ops.quarantine", quarantine),
     ]
 
 
