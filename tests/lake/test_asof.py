@@ -209,3 +209,10 @@ def test_a_thousand_cuts_the_future_never_changes_an_earlier_read(tmp_path):
             assert_frame_equal(*seen)
             cuts += 1
     assert cuts == 1_000
+
+
+def test_adjusting_without_any_corporate_actions_is_refused(lake):
+    """Factors of 1 for want of evidence would pass raw prices off as adjusted ones."""
+    lake.tables.append(MINUTE, bars(["AAA"], DAYS), writer="w", sequence=1)
+    with pytest.raises(LakeError, match="no corporate actions were ever looked up"):
+        lake.scan(MINUTE, adjust="split")

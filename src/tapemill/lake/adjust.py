@@ -13,7 +13,7 @@ import polars as pl
 
 from tapemill.errors import ContractError, UsageError
 
-__all__ = ["Adjustment", "adjust", "cumulative_factors"]
+__all__ = ["Adjustment", "adjust", "cumulative_factors", "kinds_of"]
 
 Adjustment = Literal["split", "total_return"]
 
@@ -21,7 +21,8 @@ _KINDS: dict[str, tuple[str, ...]] = {"split": ("split",), "total_return": ("spl
 _PRICES = ("open", "high", "low", "close", "vwap")
 
 
-def _kinds(mode: str) -> tuple[str, ...]:
+def kinds_of(mode: str) -> tuple[str, ...]:
+    """Kinds of corporate action an adjustment takes in; UsageError if there is no such one."""
     if mode not in _KINDS:
         raise UsageError(
             f"adjust={mode!r} is not an adjustment",
@@ -51,7 +52,7 @@ def cumulative_factors(events: pl.DataFrame, mode: Adjustment) -> pl.DataFrame:
     ContractError
         An event in question has no price factor (a dividend without a previous close).
     """
-    events = events.filter(pl.col("kind").is_in(_kinds(mode)))
+    events = events.filter(pl.col("kind").is_in(kinds_of(mode)))
     unknown = events.filter(pl.col("price_factor_frac").is_null()).sort("symbol", "ex_date")
     if unknown.height:
         named = [f"{symbol} {day}" for symbol, day in unknown.select("symbol", "ex_date").rows()]

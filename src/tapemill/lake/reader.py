@@ -10,8 +10,8 @@ import polars as pl
 from tapemill.clock.eastern import EASTERN
 from tapemill.clock.injected import Clock
 from tapemill.contracts import Dataset, contract
-from tapemill.errors import UnknownNameError, UsageError, did_you_mean
-from tapemill.lake.adjust import Adjustment, adjust
+from tapemill.errors import LakeError, UnknownNameError, UsageError, did_you_mean
+from tapemill.lake.adjust import Adjustment, adjust, kinds_of
 from tapemill.lake.asof import AsOf, Day, as_of_moment, read_range, visible
 from tapemill.lake.pruning import day_column
 from tapemill.lake.tables import TableStore
@@ -84,6 +84,8 @@ class Reader:
             raise UsageError(
                 f"{dataset.name} has no symbols", next_step="leave symbols out and filter the frame"
             )
+        if mode is not None:
+            kinds_of(mode)
         if mode is not None and not {"symbol", "session", "close"} <= set(dataset.schema):
             raise UsageError(
                 f"{dataset.name} holds no prices to adjust", next_step="leave adjust out"
@@ -126,6 +128,14 @@ class Reader:
         mode: Adjustment,
     ) -> pl.DataFrame:
         """Corporate actions that were known and in force at the moment of the read."""
+        if not self._tables.exists(_FACTORS):
+            # Factors of 1 would pass raw prices off as adjusted ones.
+            raise LakeError(
+                f"cannot adjust for {mode}: no corporate actions were ever looked up",
+                where=f"{_FACTORS} is not there",
+                next_step="`tapemill fetch splits`, `tapemill fetch dividends`, then "
+                "`tapemill build reference.adjustments`; or leave adjust out",
+            )
         if as_of is None:
             today = datetime.datetime.fromtimestamp(self._clock.now_ns() / 1e9, EASTERN).date()
         else:

@@ -197,7 +197,8 @@ def _bring_up_to_date(
         report.quarantined += 0 if product.quarantined is None else product.quarantined.height
         if progress is not None:
             progress(report.built, len(stale), recipe.target)
-    inputs = [name for name in recipe.inputs if kitchen.lake.tables.exists(name)]
+    asked = [name for name in recipe.inputs if not name.startswith("silver.")]
+    inputs = [name for name in asked if kitchen.lake.tables.exists(name)]
     if recipe.unit == "symbol" and inputs and not kitchen.lake.tables.exists(recipe.target):
         # Looked and found nothing: an empty table says so, a missing one would not.
         kitchen.lake.tables.replace(recipe.target, contract(recipe.target).empty(), writer=_WRITER)
