@@ -13,6 +13,7 @@ from polars.testing import assert_frame_equal
 
 from lake.rows import DAILY, FACTORS, MINUTE, bars, factors, weekdays
 from tapemill.clock.injected import FixedClock
+from tapemill.contracts import contract
 from tapemill.contracts.ratios import SplitRatio
 from tapemill.errors import ContractError
 from tapemill.lake.adjust import adjust, cumulative_factors
