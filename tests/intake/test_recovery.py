@@ -1,5 +1,7 @@
 """Crashes at every boundary between receiving and settling: the same rows, each once."""
 
+import dataclasses
+
 import pytest
 
 from intake.bench import END, START
@@ -116,3 +118,27 @@ def test_a_listing_that_died_half_way_keeps_its_pages(bench, monkeypatch):
     recover(place.lake, place.settings, XNYS)
     states = place.states("bronze.massive_dividends", ["*"], SESSIONS)
     assert set(states.ravel().tolist()) == {CellState.DATA, CellState.EMPTY}
+
+
+@pytest.mark.crash
+def test_a_recovered_row_keeps_the_marks_of_its_answer(bench, monkeypatch):
+    """The vendor's request id and the mark of synthetic data come in headers: kept with the body."""
+    place = bench(settings={"finra.max_in_flight": 1})
+    plan = place.plan("short_volume", None, via="api")
+    send = place.wire.send
+
+    async def named(call, arrived):
+        answer = await send(call, arrived)
+        return dataclasses.replace(
+            answer, headers={**answer.headers, "finra-api-request-id": "of-this-answer"}
+        )
+
+    monkeypatch.setattr(place.wire, "send", named)
+    with monkeypatch.context() as patched:
+        die_around(place, patched, "answers.store", "after", nth=1)
+        with pytest.raises(Killed):
+            place.fetch(plan)
+    assert recover(place.lake, place.settings, XNYS).rows > 0
+    rows = place.lake.tables.scan("bronze.finra_short_volume").collect()
+    assert set(rows["request_id"]) == {"of-this-answer"}
+    assert set(rows["source"]) == {"finra.api.synthetic"}

@@ -22,7 +22,7 @@ from tapemill.intake.coverage import Settled
 from tapemill.lake import Lake
 from tapemill.lake.control import StoredAnswer
 from tapemill.settings import Settings
-from tapemill.vendors import Answer, Outcome, Request, WireAnswer, interpret
+from tapemill.vendors import SYNTHETIC_HEADER, Answer, Outcome, Request, WireAnswer, interpret
 
 __all__ = ["Receipt", "dress", "dress_answer", "keep", "quarantine_rows", "read_back"]
 
@@ -30,12 +30,15 @@ _KEPT_HEADERS = frozenset(
     {
         "content-type",
         "date",
+        "finra-api-request-id",
         "last-modified",
         "record-limit",
         "record-max-limit",
         "record-offset",
         "record-total",
         "retry-after",
+        "x-request-id",
+        SYNTHETIC_HEADER,
     }
 )
 
