@@ -35,6 +35,9 @@ class Server:
         if request.path == "/bomb":
             packed = gzip.compress(b"0" * 3_000_000)
             return web.Response(body=packed, headers={"Content-Encoding": "gzip"})
+        if request.path == "/drop":
+            request.transport.close()
+            return web.Response()
         if request.path == "/slow":
             await asyncio.sleep(5)
         if request.path == "/cut":
@@ -78,6 +81,15 @@ def ask(*paths, limit=2_000_000, **settings):
         return answers, server.seen, len(arrivals)
 
     return asyncio.run(go())
+
+
+def test_a_dropped_connection_is_one_call_on_the_wire():
+    # The second call uses the connection kept from the first: there aiohttp would try again.
+    (kept, dropped), seen, _ = ask("/", "/drop")
+    assert kept.status == 200
+    assert dropped.status == 0
+    assert dropped.fault
+    assert [path.split("?")[0] for path, _ in seen] == ["/", "/drop"]
 
 
 def test_an_answer_comes_with_lower_case_headers_and_the_query_is_encoded():

@@ -109,6 +109,9 @@ class AiohttpTransport:
                 headers={"User-Agent": _USER_AGENT, "Accept-Encoding": "gzip, deflate"},
                 cookie_jar=aiohttp.DummyCookieJar(),
             )
+            # aiohttp repeats a GET by itself when a kept connection drops, and has no public switch
+            # for it: the vendor would count two calls where one was charged.
+            self._session._retry_connection = False
         address = URL(self._bases[call.base].rstrip("/") + call.path, encoded=True)
         try:
             async with self._session.request(
