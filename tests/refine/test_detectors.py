@@ -243,10 +243,24 @@ def test_old_window_answered_as_empty() -> None:
     cells = pl.concat([states("OLD", 8), states("NEW", 8), states("FULL", 0)])
     listed = pl.DataFrame(
         {"symbol": ["OLD", "NEW"], "first_seen": [date(1990, 1, 2), TABLE["session"][8]]}
-    )
+    ).with_columns(last_seen=pl.lit(None, dtype=pl.Date))
     found = old_window_empty("bronze.massive_bars_1m", cells, listed)
     assert [f.subject for f in found] == ["OLD"]
     assert "8 sessions 2025-11-03 to 2025-11-12" in found[0].detail
+
+
+def test_a_ticker_given_up_before_the_window_is_rightly_empty() -> None:
+    empty = pl.concat([states("GONE", 15), states("LOST", 15)])
+    listed = pl.DataFrame(
+        {
+            "symbol": ["GONE", "LOST"],
+            "first_seen": [date(1990, 1, 2)] * 2,
+            "last_seen": [date(2025, 10, 31), None],
+        },
+        schema_overrides={"last_seen": pl.Date},
+    )
+    found = old_window_empty("bronze.massive_bars_1m", empty, listed)
+    assert [f.subject for f in found] == ["LOST"]
 
 
 def test_the_same_boundary_in_most_symbols_is_the_vendors() -> None:

@@ -12,6 +12,7 @@ import polars as pl
 from tapemill.clock.injected import Clock
 from tapemill.contracts import contract
 from tapemill.lake import Lake
+from tapemill.lake.control import MARKET
 from tapemill.refine.coverage_plan import JUDGED, Judged, ledger_states
 from tapemill.refine.detectors import (
     Finding,
@@ -21,6 +22,7 @@ from tapemill.refine.detectors import (
     off_exchange_prints,
     old_window_empty,
     page_appended_twice,
+    refused_answers,
     replay_incomplete,
     sentinel_value,
     session_cut_1530,
@@ -127,6 +129,8 @@ def check(
             findings += _of_minutes(lake, settings, judged, mine)
     if dataset in (None, _DAILY):
         findings += _of_days(lake, settings, symbols, start, end)
+    if dataset is None:
+        findings += _of_refusals(lake, symbols, start, end)
     order = {"error": 0, "warning": 1, "info": 2}
     findings.sort(key=lambda f: (order[f.severity], f.kind, f.dataset, str(f.session), f.subject))
     return CheckReport(
@@ -236,7 +240,7 @@ def _of_lanes(lake: Lake, judged: Judged, cells: pl.DataFrame) -> list[Finding]:
         )
         found += start_anchor_ignored(bronze, asked, came)
         states = ledger_states(lake, judged).filter(pl.col("symbol").is_in(wanted))
-        found += old_window_empty(bronze, states, _first_seen(lake))
+        found += old_window_empty(bronze, states, _seen(lake))
     return found
 
 
@@ -247,12 +251,43 @@ def _repeated(rows: pl.LazyFrame) -> pl.DataFrame:
     return rows.filter(pl.col("raw_sha256").is_in(doubled["raw_sha256"].to_list())).collect()
 
 
-def _first_seen(lake: Lake) -> pl.DataFrame:
-    """First daily bar or listing date of every symbol, whichever is earlier."""
-    daily = _current(lake, _DAILY).group_by("symbol").agg(first_seen=pl.col("session").min())
-    listed = _current(lake, "reference.instruments").select("symbol", first_seen="list_date")
-    both = pl.concat([daily, listed]).drop_nulls()
-    return both.group_by("symbol").agg(pl.col("first_seen").min()).collect()
+def _seen(lake: Lake) -> pl.DataFrame:
+    """First daily bar or listing date of every symbol, the earlier; last bar where it is over."""
+    session = pl.col("session")
+    daily = _current(lake, _DAILY)
+    spans = daily.group_by("symbol").agg(first_seen=session.min(), last_bar=session.max())
+    newest = daily.select(session.max()).collect()["session"]
+    # A ticker without a bar on the newest day is gone; the others are still there.
+    gone = pl.when(pl.col("last_bar") < pl.lit(newest).first()).then(pl.col("last_bar"))
+    listed = _current(lake, "reference.instruments").select(
+        "symbol", first_seen="list_date", last_seen="delisted_date"
+    )
+    both = pl.concat([spans.select("symbol", "first_seen", last_seen=gone), listed])
+    return (
+        both.group_by("symbol").agg(pl.col("first_seen").min(), pl.col("last_seen").min()).collect()
+    )
+
+
+def _of_refusals(
+    lake: Lake,
+    symbols: Sequence[str] | None,
+    start: datetime.date | None,
+    end: datetime.date | None,
+) -> list[Finding]:
+    """Answers that were refused, in every lane, where nothing better came since."""
+    frames = lake.control.frames(["ops.cells", "ops.answers"])
+    cells = frames["ops.cells"].filter(pl.col("state") == "bad_answer")
+    if symbols is not None:
+        cells = cells.filter(pl.col("symbol").is_in([*symbols, MARKET]))
+    if start is not None:
+        cells = cells.filter(pl.col("session") >= start)
+    if end is not None:
+        cells = cells.filter(pl.col("session") <= end)
+    answers = frames["ops.answers"].filter(pl.col("outcome") == "bad-answer")
+    return refused_answers(
+        cells.select("dataset", *_CELL),
+        answers.select("answer_id", "dataset", "symbol", "first_session", "last_session", "reason"),
+    )
 
 
 def _of_days(

@@ -19,6 +19,8 @@ __all__ = ["Coverage", "coverage"]
 _CELL = ("symbol", "session")
 _TALLIES = ("off_grid", "outside", "duplicates", "quarantined")
 _SHORTEST_RUN = 5
+_FAR = 12
+"""Deviations beyond chance: quiet minutes are quiet in many names at once."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -233,7 +235,7 @@ def _incidents(
             usual=(pl.col("missing").clip(upper_bound=_SHORTEST_RUN) / pl.col("expected")).sum(),
         )
     )
-    chance = pl.col("usual") + 8 * pl.col("usual").sqrt() + 1
+    chance = pl.col("usual") + _FAR * pl.col("usual").sqrt() + 1
     enough = pl.max_horizontal(limits.vendor_incident_frac * pl.col("liquid"), pl.lit(1), chance)
     return (
         minutes.join(usual, on="session")

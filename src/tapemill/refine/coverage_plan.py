@@ -22,6 +22,7 @@ from tapemill.settings import Settings
 __all__ = ["JUDGED", "Judged", "expected_cells", "ledger_states", "limits_of", "plan_coverage"]
 
 _CELL = ("symbol", "session")
+_NEARLY_TOUCH = "31d"
 _ASKED = frozenset(CellState) - {
     CellState.PENDING,
     CellState.NOT_ENTITLED,
@@ -95,17 +96,18 @@ def _facts(lake: Lake, judged: Judged) -> tuple[pl.DataFrame, pl.DataFrame]:
 def expected_cells(lake: Lake, judged: Judged) -> pl.DataFrame:
     """Cells of which something is known to be due.
 
-    A symbol is expected on every session from its first to its last one in the dataset, and
-    wherever the ledger says that it was asked for.
+    A symbol is expected on every session from the first to the last one that a source delivered,
+    and wherever the ledger says that it was asked for. Between two imported files that lie more
+    than a month apart nothing was ever claimed.
 
     Returns
     -------
     pl.DataFrame
         ``symbol``, ``session``, ``ledger_state`` (null where the ledger has none).
     """
-    spans = (
+    spans = _joined(
         lake.tables.scan(judged.silver)
-        .group_by("symbol")
+        .group_by("symbol", "source")
         .agg(first=pl.col("session").min(), last=pl.col("session").max())
         .collect()
     )
@@ -133,6 +135,18 @@ def expected_cells(lake: Lake, judged: Judged) -> pl.DataFrame:
         [between, asked.filter(pl.col("ledger_state").is_in(wanted)).select(_CELL)]
     ).unique()
     return cells.join(asked, on=_CELL, how="left").sort(_CELL)
+
+
+def _joined(spans: pl.DataFrame) -> pl.DataFrame:
+    """Spans of a symbol's sources, one span where they overlap or nearly touch."""
+    reached = pl.col("last").cum_max().shift(1).over("symbol")
+    apart = (pl.col("first") > reached.dt.offset_by(_NEARLY_TOUCH)).fill_null(value=True)
+    return (
+        spans.sort("symbol", "first", "last")
+        .with_columns(island=apart.cum_sum())
+        .group_by("symbol", "island", maintain_order=True)
+        .agg(pl.col("first").min(), pl.col("last").max())
+    )
 
 
 def ledger_states(lake: Lake, judged: Judged) -> pl.DataFrame:

@@ -142,14 +142,32 @@ def _beside_others(
 ) -> pl.DataFrame:
     """Add ``vendor_incident`` and ``suspected_halt``: what the neighbours say of a cell's holes."""
     halted = gaps.join(suspected, on=["session", "run_start", "run_length"], how="semi")
-    lost = gaps.join(incidents.select("session", "minute"), on="session", how="inner").filter(
-        pl.col("minute").is_between(
-            pl.col("run_start"), pl.col("run_start") + pl.col("run_length") - 1
-        )
-    )
+    watched = cells.filter(pl.col("tier").is_between(1, 2)).select(_CELL)
+    lost = _hit(gaps.join(watched, on=_CELL, how="semi"), incidents)
     for name, found in (("suspected_halt", halted), ("vendor_incident", lost)):
         flag = found.select(_CELL).unique().with_columns(pl.lit(value=True).alias(name))
         cells = cells.join(flag, on=_CELL, how="left").with_columns(
             pl.col(name).fill_null(value=False)
         )
     return cells
+
+
+def _hit(gaps: pl.DataFrame, incidents: pl.DataFrame) -> pl.DataFrame:
+    """Cells that miss at least half of the minutes of one incident; a lone quiet minute is none."""
+    apart = (pl.col("minute").diff().over("session") != 1).fill_null(value=True)
+    runs = (
+        incidents.select("session", "minute")
+        .sort("session", "minute")
+        .with_columns(_run=apart.cum_sum())
+        .with_columns(_minutes=pl.len().over("_run"))
+    )
+    inside = pl.col("minute").is_between(
+        pl.col("run_start"), pl.col("run_start") + pl.col("run_length") - 1
+    )
+    return (
+        gaps.join(runs, on="session", how="inner")
+        .filter(inside)
+        .group_by(*_CELL, "_run")
+        .agg(lost=pl.len(), minutes=pl.col("_minutes").first())
+        .filter(2 * pl.col("lost") >= pl.col("minutes"))
+    )

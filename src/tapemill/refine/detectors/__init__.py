@@ -13,6 +13,7 @@ from tapemill.refine.detectors.lanes import (
     replay_incomplete,
     start_anchor_ignored,
 )
+from tapemill.refine.detectors.refusals import refused_answers
 from tapemill.refine.detectors.sessions import (
     bars_end_at_noon,
     closing_bar_missing,
@@ -34,6 +35,7 @@ __all__ = [
     "off_exchange_prints",
     "old_window_empty",
     "page_appended_twice",
+    "refused_answers",
     "replay_incomplete",
     "sentinel_value",
     "session_cut_1530",

@@ -8,7 +8,7 @@ from typing import Literal
 
 import polars as pl
 
-__all__ = ["Finding", "by_session"]
+__all__ = ["Finding", "Severity", "by_session"]
 
 Severity = Literal["error", "warning", "info"]
 _NAMED = 5

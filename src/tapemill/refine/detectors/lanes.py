@@ -135,7 +135,8 @@ def old_window_empty(
     cells : pl.DataFrame
         ``symbol``, ``session``, ``ledger_state``.
     listed : pl.DataFrame, optional
-        ``symbol``, ``first_seen`` (Date): listing date or first session in another dataset.
+        ``symbol``, ``first_seen``, ``last_seen`` (Date; null = still listed): listing dates or
+        first and last session in another dataset.
     """
     data = pl.col("ledger_state") == "data"
     first = cells.group_by("symbol").agg(
@@ -151,15 +152,19 @@ def old_window_empty(
         sessions=pl.len(),
     )
     runs = runs.filter(pl.col("sessions") >= _LEAST_EMPTY_SESSIONS)
+    seen = ("first_seen", "last_seen")
     runs = (
-        runs.with_columns(first_seen=pl.lit(None, dtype=pl.Date))
+        runs.with_columns(pl.lit(None, dtype=pl.Date).alias(name) for name in seen)
         if listed is None
-        else runs.join(listed.select("symbol", "first_seen"), on="symbol", how="left")
+        else runs.join(listed.select("symbol", *seen), on="symbol", how="left")
     )
     total = cells["symbol"].n_unique()
     boundary = pl.len().over("last_empty")
     shared = (boundary >= 3) & (boundary >= 0.5 * total) & pl.col("first_data").is_not_null()
-    traded = (pl.col("first_seen") <= pl.col("last_empty")).fill_null(value=False)
+    # A ticker that was given up before the window is rightly empty in it.
+    left = (pl.col("last_seen") < pl.col("first_empty")) & pl.col("first_data").is_null()
+    traded = (pl.col("first_seen") <= pl.col("last_empty")) & ~left.fill_null(value=False)
+    traded = traded.fill_null(value=False)
     evidence = runs.filter(shared | traded).sort("symbol")
     return [
         Finding(

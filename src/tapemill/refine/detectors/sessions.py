@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import polars as pl
 
-from tapemill.refine.detectors.findings import Finding, by_session
+from tapemill.refine.detectors.findings import Finding, Severity, by_session
 
 __all__ = [
     "bars_end_at_noon",
@@ -17,6 +17,8 @@ __all__ = [
 _NOON = 150
 """Regular minutes from 09:30 to 12:00."""
 _HALF_PAST_THREE = 360
+_PATTERN_NAMES = 5
+_PATTERN_FRAC = 0.02
 _SHIFTED_BARS = 150
 """Bars before the open that give away a session written in the wrong time zone."""
 
@@ -63,26 +65,44 @@ def bars_end_at_noon(cells: pl.DataFrame) -> list[Finding]:
 def closing_bar_missing(cells: pl.DataFrame) -> list[Finding]:
     """The last regular minute is absent, the one before it is there.
 
-    In a liquid name that is a defect by itself; in the middle tier only where several share it.
+    In a liquid name that is worth a warning by itself; in the middle tier only where several share
+    it. It is an error where it has a pattern: five names, or all of fewer, and at least two percent
+    of those that trade in nearly every minute. A single name may simply not have traded.
     """
     without = (pl.col("missing_at_close") == 1) & (pl.col("present") > 0)
     traded = cells.filter((pl.col("present") > 0) & pl.col("tier").is_between(1, 2))
     middle = pl.col("tier") == 2
     shared = without.sum().over("session")
-    common = (shared >= 3) & (shared >= 0.2 * pl.len().over("session"))
-    found = traded.with_columns(_common=common).filter(without & (~middle | pl.col("_common")))
-    return _from_cells(
-        "closing_bar_missing", found.drop("_common"), "{symbols} symbols lack the closing bar"
+    names = pl.len().over("session")
+    common = (shared >= 3) & (shared >= 0.2 * names)
+    least = pl.max_horizontal(
+        pl.min_horizontal(pl.lit(_PATTERN_NAMES), names), _PATTERN_FRAC * names
     )
+    found = traded.with_columns(_common=common, _pattern=shared >= least).filter(
+        without & (~middle | pl.col("_common"))
+    )
+    text = "{symbols} symbols lack the closing bar"
+    grave, slight = (
+        found.filter(test).drop("_common", "_pattern")
+        for test in (pl.col("_pattern"), ~pl.col("_pattern"))
+    )
+    return [
+        *_from_cells("closing_bar_missing", grave, text),
+        *_from_cells("closing_bar_missing", slight, text, "warning"),
+    ]
 
 
 def minute_file_absent(cells: pl.DataFrame) -> list[Finding]:
-    """No minute of the session although its daily bar traded."""
+    """No minute of the session although its daily bar traded.
+
+    Cells whose fetch failed are not meant: they lack an answer, not a file.
+    """
     found = cells.filter(
         (pl.col("present") == 0)
         & (pl.col("extended") == 0)
         & pl.col("state").is_in(["missing", "empty"])
         & pl.col("reasons").str.contains("daily_present", literal=True)
+        & ~pl.col("reasons").str.contains("ledger_", literal=True)
     )
     return _from_cells(
         "minute_file_absent", found, "{symbols} symbols have a daily bar and no minutes"
@@ -112,8 +132,10 @@ def vendor_incident(dataset: str, incidents: pl.DataFrame) -> list[Finding]:
     return found
 
 
-def _from_cells(kind: str, cells: pl.DataFrame, detail: str) -> list[Finding]:
+def _from_cells(
+    kind: str, cells: pl.DataFrame, detail: str, severity: Severity = "error"
+) -> list[Finding]:
     found = []
     for (dataset,), rows in cells.group_by("dataset", maintain_order=True):
-        found += by_session(kind, str(dataset), rows, detail)
+        found += by_session(kind, str(dataset), rows, detail, severity=severity)
     return found
