@@ -39,17 +39,15 @@ def test_first_version_is_known_at_the_end_of_the_bar_plus_delay() -> None:
     assert rows["ts"][0] == datetime(2024, 12, 23, 14, 30, tzinfo=UTC)
 
 
-def test_rows_off_the_grid_or_outside_are_counted_and_left_out() -> None:
+def test_rows_off_the_grid_or_outside_are_left_out_and_closed_days_quarantined() -> None:
     off = minutes("A", FULL, keep=[3, 4]).with_columns(pl.col("ts_event") + 1_000_000_000)
     early = minutes("A", FULL, keep=[-331, -400])
     late = minutes("A", HALF, keep=[450])  # 17:00 New York, after an early close's extended hours
     holiday = minutes("A", FULL, keep=[1]).with_columns(session=pl.lit(date(2024, 12, 25)))
     found = refined(minutes("A", FULL, keep=[0]), off, early, late, holiday)
     assert found.rows.height == 1
-    assert sorted(found.excluded.rows()) == [
-        ("A", FULL, 2, 2),
-        ("A", HALF, 0, 1),
-        ("A", date(2024, 12, 25), 0, 1),
+    assert found.quarantined.select("session", "reasons").rows() == [
+        (date(2024, 12, 25), "not_a_session")
     ]
 
 
@@ -156,7 +154,9 @@ def test_daily_bars_are_known_in_the_evening_and_holidays_stay_out() -> None:
     found = daily_bars(rows, TABLE)
     assert found.rows["session"].to_list() == [FULL]
     assert found.rows["known_at"][0] == datetime(2024, 12, 24, 1, 15, tzinfo=UTC)
-    assert found.excluded["outside"].to_list() == [1]
+    assert found.quarantined.select("session", "reasons").rows() == [
+        (date(2024, 12, 25), "not_a_session")
+    ]
 
 
 def test_no_rows_are_no_rows() -> None:

@@ -222,6 +222,25 @@ def test_futures_are_judged_in_the_hours_they_claim(lake: Lake, settings: Settin
     assert not lake.tables.exists("silver.equity_bars_1m")
 
 
+@pytest.mark.parametrize("session", [date(1990, 1, 2), date(2026, 1, 10)])
+def test_rows_of_days_without_a_session_are_quarantined_not_lost(
+    lake: Lake, settings: Settings, session: date
+) -> None:
+    """A Saturday, and a day before the session table begins, which stopped every build once."""
+    land(lake, "bronze.massive_bars_1d", days("AAA", [(session, 10.0)], raw="d"))
+    moved = minutes("AAA", MON, keep=range(5)).with_columns(
+        session=pl.lit(session), month=pl.lit(f"{session:%Y-%m}")
+    )
+    land(lake, "bronze.massive_bars_1m", moved)
+    build(lake, settings, NOW)
+    held = lake.tables.scan("ops.quarantine").collect()
+    assert held.group_by("dataset", "session", "reasons").len().sort("dataset").rows() == [
+        ("silver.equity_bars_1d", session, "not_a_session", 1),
+        ("silver.equity_bars_1m", session, "not_a_session", 5),
+    ]
+    assert build(lake, settings, NOW).builds == 0
+
+
 def test_another_builder_is_refused(lake: Lake, settings: Settings) -> None:
     lake.control.claims.claim("build|silver.equity_bars_1d", "somebody", 60)
     with pytest.raises(ConflictError, match="another process is building"):

@@ -30,13 +30,10 @@ class Refined:
         Rows of the silver contract.
     quarantined : pl.DataFrame
         Bronze rows that may not enter silver, with ``reasons``.
-    excluded : pl.DataFrame
-        ``symbol``, ``session``, ``off_grid``, ``outside``: rows left in bronze only.
     """
 
     rows: pl.DataFrame
     quarantined: pl.DataFrame
-    excluded: pl.DataFrame
 
 
 def minute_bars(
@@ -55,7 +52,7 @@ def minute_bars(
         Rows of ``bronze.massive_bars_1m`` and ``bronze.imported_bars_1m`` under the columns they
         share, plus ``adjusted`` where the lane declares it.
     sessions : pl.DataFrame
-        `Calendar.frame` of the bars' calendar; bars of other dates count as outside.
+        `Calendar.frame` of the bars' calendar.
     target : str
         Silver dataset, ``silver.equity_bars_1m`` or ``silver.futures_bars_1m``.
     feed_delay_minutes : int
@@ -66,11 +63,10 @@ def minute_bars(
     Returns
     -------
     Refined
-        Adjusted rows are quarantined; rows off the minute grid or outside their session are
-        excluded and counted; the rest is versioned.
+        Adjusted rows and rows of dates without a session are quarantined; rows off the minute grid
+        or outside their session stay in bronze, counted by the coverage; the rest is versioned.
     """
-    usable, quarantined = _unadjusted(bronze)
-    placed = usable.join(_with_day_end(sessions), on="session", how="left", maintain_order="left")
+    placed, quarantined = _placed(bronze, sessions)
     on_grid = (pl.col("ts_event") % MINUTE_NS == 0).alias("_on_grid")
     inside = (
         (pl.col("ts_event") >= pl.col("pre_open_ns"))
@@ -79,10 +75,7 @@ def minute_bars(
     judged = placed.with_columns(on_grid, _inside=inside)
     kept = pl.col("_on_grid") & pl.col("_inside")
     if not judged.select(kept.all()).item():
-        excluded = _excluded(judged)
         judged = judged.filter(kept)
-    else:
-        excluded = _excluded(judged.clear())
     versions = resolve_versions(
         judged.drop("_on_grid", "_inside", "pre_open_ns", "post_close_ns").with_columns(
             known_at_expr("bar_end", feed_delay_minutes=feed_delay_minutes).alias("rule_known_at")
@@ -103,7 +96,7 @@ def minute_bars(
         .otherwise(pl.lit("post")),
         quality=_quality(jumps=True),
     )
-    return Refined(_shaped(rows, target), quarantined, excluded)
+    return Refined(_shaped(rows, target), quarantined)
 
 
 def daily_bars(
@@ -116,19 +109,13 @@ def daily_bars(
     bronze : pl.DataFrame
         Rows of ``bronze.massive_bars_1d`` and ``bronze.imported_bars_1d``, shared columns.
     sessions : pl.DataFrame
-        `Calendar.frame`; a bar of a date that is no session counts as outside.
+        `Calendar.frame`; a bar of a date that is no session is quarantined.
     feed_delay_minutes : int
         Part of ``known_at``.
     """
-    usable, quarantined = _unadjusted(bronze)
-    placed = usable.join(_with_day_end(sessions), on="session", how="left", maintain_order="left")
-    judged = placed.with_columns(
-        _on_grid=pl.lit(value=True), _inside=pl.col("open_ns").is_not_null()
-    )
-    excluded = _excluded(judged.filter(~pl.col("_inside")))
-    judged = judged.filter("_inside").drop("_on_grid", "_inside")
+    placed, quarantined = _placed(bronze, sessions)
     versions = resolve_versions(
-        judged.with_columns(
+        placed.with_columns(
             known_at_expr("daily_bar", feed_delay_minutes=feed_delay_minutes).alias("rule_known_at")
         ),
         key=("symbol", "session"),
@@ -140,8 +127,18 @@ def daily_bars(
     return Refined(
         _shaped(versions.with_columns(quality=_quality(jumps=False)), "silver.equity_bars_1d"),
         quarantined,
-        excluded,
     )
+
+
+def _placed(bronze: pl.DataFrame, sessions: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Usable rows beside the hours of their session, and rows for quarantine."""
+    usable, quarantined = _unadjusted(bronze)
+    placed = usable.join(_with_day_end(sessions), on="session", how="left", maintain_order="left")
+    if not placed["open_ns"].null_count():
+        return placed, quarantined
+    homeless = pl.col("open_ns").is_null()
+    bad = placed.filter(homeless).select(*bronze.columns, reasons=pl.lit("not_a_session"))
+    return placed.filter(~homeless), pl.concat([quarantined, bad])
 
 
 def _with_day_end(sessions: pl.DataFrame) -> pl.DataFrame:
@@ -158,13 +155,6 @@ def _unadjusted(bronze: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
     adjusted = pl.col("adjusted").fill_null(value=False)
     bad = bronze.filter(adjusted).with_columns(reasons=pl.lit("adjusted_by_vendor"))
     return bronze.filter(~adjusted), bad
-
-
-def _excluded(judged: pl.DataFrame) -> pl.DataFrame:
-    return judged.group_by("symbol", "session", maintain_order=True).agg(
-        off_grid=(~pl.col("_on_grid")).sum().cast(pl.Int32),
-        outside=(pl.col("_on_grid") & ~pl.col("_inside")).sum().cast(pl.Int32),
-    )
 
 
 def _quality(*, jumps: bool) -> pl.Expr:

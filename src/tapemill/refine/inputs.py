@@ -68,10 +68,11 @@ def content(lake: Lake, datasets: Sequence[str]) -> dict[datetime.date, str]:
 
 
 def sessions_frame(name: CalendarName, sessions: Sequence[datetime.date]) -> pl.DataFrame:
-    """`Calendar.frame` over the given dates, as far as the table reaches."""
+    """`Calendar.frame` over the given dates, as far as the table reaches; empty beyond it."""
     known = calendar(name)
     first, last = known.coverage
-    return known.frame(max(min(sessions), first), min(max(sessions), last))
+    start, end = max(min(sessions), first), min(max(sessions), last)
+    return known.frame(start, end) if start <= end else known.frame(first, first).clear()
 
 
 def hours(name: CalendarName, sessions: Sequence[datetime.date]) -> dict[datetime.date, str]:
