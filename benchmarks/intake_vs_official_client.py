@@ -13,6 +13,7 @@ Run: python benchmarks/intake_vs_official_client.py [rounds]
 from __future__ import annotations
 
 import asyncio
+import functools
 import json
 import os
 import resource
@@ -23,17 +24,20 @@ import time
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
-PAGES = int(os.environ.get("TAPEMILL_BENCH_PAGES", "4"))
+PAGES = int(os.environ.get("TAPEMILL_BENCH_PAGES", "4"))  # of each symbol
+SYMBOLS = ("SPY", "QQQ", "AAPL", "NVDA")
 BARS = 50_000
-BARS_ALL = PAGES * BARS
 START, END = date(2025, 1, 2), date(2025, 12, 31)
 NOW = datetime(2026, 3, 2, 15, tzinfo=UTC)
 KEY = "benchmark-key-0000"
-WHOLE = f"SPY/range/1/minute/{START}/{END}"
 
 
-class Market:
-    """Extended-hours minutes of 2025, encoded once in the compact form that the vendor sends."""
+class Pages:
+    """Extended-hours minutes of 2025 for each symbol, as the vendor's pages.
+
+    Each page is encoded once and answered from memory afterwards, so that the server's share is
+    the same few milliseconds of copying for both sides.
+    """
 
     def __init__(self) -> None:
         import numpy as np
@@ -42,33 +46,37 @@ class Market:
 
         opens = calendar("XNYS").frame(START, END).get_column("open_ns").to_numpy() // 1_000_000
         # 04:00 to 20:00 New York: 330 minutes before the open to 630 after it.
-        self.stamps = (opens[:, None] + 60_000 * np.arange(-330, 630)[None, :]).ravel()[:BARS_ALL]
-        size = len(self.stamps)
-        rng = np.random.default_rng(7)
-        close = np.round(480 + np.cumsum(rng.normal(0, 0.01, size)), 4).tolist()
-        volume = rng.integers(100, 200_000, size).tolist()
-        count = rng.integers(1, 900, size).tolist()
-        self.rows = [
-            b'{"v":%d,"vw":%.4f,"o":%.4f,"c":%.4f,"h":%.4f,"l":%.4f,"t":%d,"n":%d}'
-            % (v, c + 0.01, c, c, c + 0.05, c - 0.05, t, n)
-            for t, c, v, n in zip(self.stamps.tolist(), close, volume, count, strict=True)
-        ]
+        stamps = (opens[:, None] + 60_000 * np.arange(-330, 630)[None, :]).ravel()
+        self._stamps = stamps[: PAGES * BARS]
+        self._rows: dict[str, list[bytes]] = {}
+        for number, symbol in enumerate(SYMBOLS):
+            rng, size = np.random.default_rng(7 + number), len(self._stamps)
+            close = np.round(480 + np.cumsum(rng.normal(0, 0.01, size)), 4).tolist()
+            volume = rng.integers(100, 200_000, size).tolist()
+            count = rng.integers(1, 900, size).tolist()
+            self._rows[symbol] = [
+                b'{"v":%d,"vw":%.4f,"o":%.4f,"c":%.4f,"h":%.4f,"l":%.4f,"t":%d,"n":%d}'
+                % (v, c + 0.01, c, c, c + 0.05, c - 0.05, t, n)
+                for t, c, v, n in zip(self._stamps.tolist(), close, volume, count, strict=True)
+            ]
+        self.page = functools.cache(self._page)
 
-    def page(self, base: str, path: str, first: str, last: str, cursor: str) -> bytes:
-        """One page of the bars from `first` to `last`, both New York dates."""
+    def _page(self, base: str, path: str, cursor: str) -> bytes:
+        """One page of the bars between the two New York dates of the path."""
         from tapemill.clock import eastern_ns
 
+        symbol, (first, last) = path.split("/")[4], path.split("/")[-2:]
         low = eastern_ns(date.fromisoformat(first), 0) // 1_000_000
         high = eastern_ns(date.fromisoformat(last) + timedelta(days=1), 0) // 1_000_000
-        begin, end = self.stamps.searchsorted([low, high]).tolist()
+        begin, end = self._stamps.searchsorted([low, high]).tolist()
         begin = int(cursor) if cursor else begin
         stop = min(begin + BARS, end)
         following = f',"next_url":"{base}{path}?cursor={stop}"' if stop < end else ""
         size = stop - begin
         return (
-            f'{{"ticker":"SPY","queryCount":{size},"resultsCount":{size},"adjusted":false,'
+            f'{{"ticker":"{symbol}","queryCount":{size},"resultsCount":{size},"adjusted":false,'
             '"results":['.encode()
-            + b",".join(self.rows[begin:stop])
+            + b",".join(self._rows[symbol][begin:stop])
             + f'],"status":"OK","request_id":"r{begin}","count":{size}{following}}}'.encode()
         )
 
@@ -77,12 +85,11 @@ def serve() -> None:
     """Print the address, then answer until killed."""
     from aiohttp import web
 
-    market = Market()
+    pages = Pages()
 
     async def answer(request: web.Request) -> web.Response:
-        *_, first, last = request.path.split("/")
-        base = f"http://{request.host}"
-        body = market.page(base, request.path, first, last, request.query.get("cursor", ""))
+        cursor = request.query.get("cursor", "")
+        body = pages.page(f"http://{request.host}", request.path, cursor)
         return web.Response(body=body, content_type="application/json")
 
     async def run() -> None:
@@ -120,7 +127,7 @@ def ours(base: str) -> dict[str, float]:
     clock = FixedClock(int(NOW.timestamp()) * 1_000_000_000)
     with tempfile.TemporaryDirectory() as folder:
         lake = Lake.open(Path(folder) / "lake", create=True, clock=clock)
-        plan = plan_fetch(lake, settings, clock, "bars_1m", ["SPY"], START, END)
+        plan = plan_fetch(lake, settings, clock, "bars_1m", SYMBOLS, START, END)
         before, begun = peak_mb(), time.perf_counter()
         asyncio.run(fetch(lake, settings, clock, plan))
         seconds, rise = time.perf_counter() - begun, peak_mb() - before
@@ -135,14 +142,18 @@ def peer(base: str) -> dict[str, float]:
 
     client = RESTClient(api_key=KEY, base=base)
     before, begun = peak_mb(), time.perf_counter()
-    bars = list(
-        client.list_aggs(
-            "SPY", 1, "minute", START.isoformat(), END.isoformat(),
-            adjusted=False, sort="asc", limit=BARS,
-        )
-    )  # fmt: skip
-    frame = pd.DataFrame(bars)
-    frame["timestamp"] = pd.to_datetime(frame["timestamp"], unit="ms", utc=True)
+    frames = []
+    for symbol in SYMBOLS:
+        bars = list(
+            client.list_aggs(
+                symbol, 1, "minute", START.isoformat(), END.isoformat(),
+                adjusted=False, sort="asc", limit=BARS,
+            )
+        )  # fmt: skip
+        one = pd.DataFrame(bars)
+        one["timestamp"] = pd.to_datetime(one["timestamp"], unit="ms", utc=True)
+        frames.append(one.assign(symbol=symbol))
+    frame = pd.concat(frames, ignore_index=True)
     seconds = time.perf_counter() - begun
     return {"seconds": seconds, "rows": len(frame), "rise_mb": peak_mb() - before}
 
@@ -154,7 +165,7 @@ def parse(base: str) -> dict[str, float]:
     from tapemill.vendors import WireAnswer, interpret
     from tapemill.vendors.massive import minute_bars
 
-    with urlopen(f"{base}/v2/aggs/ticker/{WHOLE}") as response:
+    with urlopen(f"{base}/v2/aggs/ticker/SPY/range/1/minute/{START}/{END}") as response:
         wire = WireAnswer(200, {}, response.read())
     request, seconds, rows = minute_bars("SPY", START, END), [], 0
     for _ in range(9):

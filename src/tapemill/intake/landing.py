@@ -117,11 +117,13 @@ class Lander:
 
     Notes
     -----
-    A batch closes at ``landing.batch_rows`` rows or after ``landing.batch_seconds``. Producers wait
-    once as many rows are queued as a few pages hold.
+    A batch closes at ``landing.batch_rows`` rows or after ``landing.batch_seconds``; what has
+    queued up by then goes along, up to `BATCH_ROWS`. Producers wait once as many rows are queued
+    as a few pages hold.
     """
 
     QUEUED_RECEIPTS = 4
+    BATCH_ROWS = 200_000
 
     def __init__(
         self,
@@ -164,7 +166,10 @@ class Lander:
                     deadline = self._clock.monotonic() + self._settings.landing.batch_seconds
                 waiting.append(entry)
             rows = sum(receipt.frame.height for receipt, _ in waiting)
-            if waiting and (closed or entry == "late" or rows >= self._settings.landing.batch_rows):
+            full = rows >= self._settings.landing.batch_rows
+            if full and rows < self.BATCH_ROWS and not self._queue.empty():
+                continue  # long pages that arrived during the last commit share the next one
+            if waiting and (closed or entry == "late" or full):
                 await self._land(waiting)
                 waiting = []
 

@@ -16,10 +16,13 @@ from typing import NamedTuple
 
 import polars as pl
 
-__all__ = ["ROW_GROUP_ROWS", "DataFile", "encode"]
+__all__ = ["DENSE_LEVEL", "QUICK_LEVEL", "ROW_GROUP_ROWS", "DataFile", "encode"]
 
 ROW_GROUP_ROWS = 131_072
-_LEVEL = 3
+QUICK_LEVEL = 1
+"""zstd level of appended files: a fifth less processor time, a third more bytes than level 3."""
+DENSE_LEVEL = 3
+"""zstd level of files that stay: builds and compactions."""
 # Strings longer than this say little and would bloat the log.
 _LONGEST_STATISTIC = 64
 
@@ -72,13 +75,13 @@ def _statistics(frame: pl.DataFrame, order: Sequence[str]) -> str:
     )
 
 
-def encode(frame: pl.DataFrame, order: Sequence[str]) -> DataFile:
+def encode(frame: pl.DataFrame, order: Sequence[str], *, level: int = DENSE_LEVEL) -> DataFile:
     """Encode a frame that is sorted by `order` and lacks its partition column."""
     buffer = io.BytesIO()
     frame.write_parquet(
         buffer,
         compression="zstd",
-        compression_level=_LEVEL,
+        compression_level=level,
         row_group_size=ROW_GROUP_ROWS,
         statistics=True,
     )

@@ -13,7 +13,7 @@ from tapemill.lake.places import Place
 
 __all__ = ["RawRef", "RawStore"]
 
-_LEVEL = 3
+_LEVEL = 1
 _SUFFIX = ".zst"
 # A skippable zstd frame after the data holds the hash of the packed bytes: any zstd tool still
 # reads the file, and a flipped bit that the decoder would ignore is seen too.

@@ -11,6 +11,7 @@ import hashlib
 import json
 import threading
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 
 import polars as pl
 from deltalake import CommitProperties, DeltaTable, Field, Schema, Transaction
@@ -20,7 +21,7 @@ from deltalake.transaction import AddAction, PostCommitHookProperties, RemoveAct
 from tapemill.clock.injected import Clock
 from tapemill.contracts import Dataset
 from tapemill.errors import ConflictError, LakeError
-from tapemill.lake.parquet import encode
+from tapemill.lake.parquet import DENSE_LEVEL, encode
 from tapemill.lake.places import Place, disk_error
 from tapemill.lake.seals import Seals
 
@@ -30,6 +31,7 @@ FILE_ROWS = 8_388_608
 """Most rows of one data file."""
 CHECKPOINT_EVERY = 50
 """Commits between checkpoints; opening a table reads at most this many log entries."""
+_WRITERS = 2
 
 _NO_HOOKS = PostCommitHookProperties(create_checkpoint=False, cleanup_expired_logs=False)
 _CONFIGURATION = {
@@ -198,12 +200,17 @@ class Table:
         return self.dataset.conform(frame)
 
     def write_files(
-        self, frame: pl.DataFrame, token: str, *, change: bool = True
+        self,
+        frame: pl.DataFrame,
+        token: str,
+        *,
+        change: bool = True,
+        level: int = DENSE_LEVEL,
     ) -> list[AddAction]:
         """Write the rows as sorted, durable data files, one a partition; nothing is visible yet.
 
         `token` makes the names of this write its own: the same rows written for another reason
-        are another file.
+        are another file. `level` is zstd's.
         """
         prefix = hashlib.sha256(f"{self.dataset.name}|{token}".encode()).hexdigest()[:16]
         partition = self.dataset.partition
@@ -220,26 +227,30 @@ class Table:
                     ).items()
                 )
             }
-        adds = []
-        slices = (
-            (value, rows) for value, part in parts.items() for rows in part.iter_slices(FILE_ROWS)
-        )
-        for value, rows in slices:
-            content, stats = encode(rows, self.dataset.order)
+
+        def write(piece: tuple[str, pl.DataFrame]) -> AddAction:
+            value, rows = piece
+            content, stats = encode(rows, self.dataset.order, level=level)
             name = f"{prefix}-{hashlib.sha256(content).hexdigest()}.parquet"
             path = f"{partition}={value}/{name}" if partition else name
             self.place.put(path, content)
-            adds.append(
-                AddAction(
-                    path,
-                    len(content),
-                    {partition: value} if partition else {},
-                    self._clock.now_ns() // 1_000_000,
-                    change,
-                    stats,
-                )
+            return AddAction(
+                path,
+                len(content),
+                {partition: value} if partition else {},
+                self._clock.now_ns() // 1_000_000,
+                change,
+                stats,
             )
-        return adds
+
+        pieces = [
+            (value, rows) for value, part in parts.items() for rows in part.iter_slices(FILE_ROWS)
+        ]
+        if len(pieces) == 1:
+            return [write(pieces[0])]
+        # One file is packed while another one is on its way to the disk.
+        with ThreadPoolExecutor(_WRITERS) as writers:
+            return list(writers.map(write, pieces))
 
     def removals(self, files: pl.DataFrame, *, change: bool = True) -> list[RemoveAction]:
         """Actions that retire the given live files (rows of :meth:`files`)."""

@@ -18,6 +18,7 @@ from tapemill.contracts import DATASETS, contract
 from tapemill.errors import ConflictError, ContractError, CorruptError
 from tapemill.lake.digest import content_digest
 from tapemill.lake.history import commits
+from tapemill.lake.parquet import QUICK_LEVEL
 from tapemill.lake.places import Place
 from tapemill.lake.pruning import day_column, prune
 from tapemill.lake.swap import Swap, doomed_rows
@@ -97,7 +98,7 @@ class TableStore:
                 if committed is not None and committed >= sequence:
                     return None
                 if adds is None:
-                    adds = table.write_files(frame, token)
+                    adds = table.write_files(frame, token, level=QUICK_LEVEL)
                 try:
                     return table.commit(
                         delta, adds, token=f"append|{token}", transaction=(writer, sequence)
