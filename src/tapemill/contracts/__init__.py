@@ -10,6 +10,7 @@ from tapemill.contracts.bronze import BRONZE
 from tapemill.contracts.dataset import Column, Dataset, RowCheck
 from tapemill.contracts.drift import Drift, compare_fields, unit_changes
 from tapemill.contracts.ops import OPS
+from tapemill.contracts.ratios import SplitRatio
 from tapemill.contracts.reference import REFERENCE
 from tapemill.contracts.silver import SILVER, Quality
 from tapemill.errors import UnknownNameError, did_you_mean
@@ -21,6 +22,7 @@ __all__ = [
     "Drift",
     "Quality",
     "RowCheck",
+    "SplitRatio",
     "compare_fields",
     "contract",
     "unit_changes",

@@ -7,6 +7,7 @@ its files, its partitions, its row checks (quarantine), its drift check and its 
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Mapping
 from typing import Literal
 
@@ -124,7 +125,7 @@ class Dataset:
         """The part of the name after the dot."""
         return self.name.split(".", 1)[1]
 
-    @property
+    @functools.cached_property
     def schema(self) -> pl.Schema:
         """Column name → Polars type, in declared order."""
         return pl.Schema({column.name: column.dtype for column in self.columns})
