@@ -36,6 +36,8 @@ NOW_NS = int(datetime(2024, 3, 1, 12, tzinfo=UTC).timestamp()) * 1_000_000_000
         (404, b'{"status":"NOT_FOUND","message":"Ticker not found."}', "confirmed-empty"),
         (404, b"<html>nginx</html>", "bad-answer"),
         (404, b"{}", "bad-answer"),
+        (404, b'{"status":404,"error":"Not Found","path":"/v2/aggs"}', "bad-answer"),
+        (404, b'{"message":"Route not found"}', "bad-answer"),
         (408, b"", "transient"),
         (429, b'{"status":"ERROR"}', "rate-limited"),
         (499, b"", "transient"),

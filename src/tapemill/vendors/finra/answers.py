@@ -139,6 +139,9 @@ def _api(request: Request, answer: WireAnswer, now_ns: int) -> Answer:
     except UnicodeDecodeError as error:
         reason = f"the body is not UTF-8: {error.reason} at byte {error.start}"
         return failure(Outcome.BAD_ANSWER, reason, source=API_SOURCE, answer=answer, now_ns=now_ns)
+    except RecursionError as error:
+        reason = f"a nesting beyond any use: {error}"
+        return failure(Outcome.BAD_ANSWER, reason, source=API_SOURCE, answer=answer, now_ns=now_ns)
     except BadAnswerError as error:
         return failure(
             Outcome.BAD_ANSWER, error.what, source=API_SOURCE, answer=answer, now_ns=now_ns

@@ -68,6 +68,9 @@ def interpret_massive(
     except UnicodeDecodeError as error:
         reason = f"the body is not UTF-8: {error.reason} at byte {error.start}"
         return failure(Outcome.BAD_ANSWER, reason, source=SOURCE, answer=answer, now_ns=now_ns)
+    except (OverflowError, RecursionError) as error:
+        reason = f"a number or a nesting beyond any use: {error}"
+        return failure(Outcome.BAD_ANSWER, reason, source=SOURCE, answer=answer, now_ns=now_ns)
     except BadAnswerError as error:
         return failure(Outcome.BAD_ANSWER, error.what, source=SOURCE, answer=answer, now_ns=now_ns)
 
@@ -82,7 +85,8 @@ def _refusal(envelope: Envelope, answer: WireAnswer, now_ns: int) -> Answer | No
     said = envelope.text
     status = envelope.status if isinstance(envelope.status, str) else ""
     if answer.status == 404:
-        known = status.upper() == "NOT_FOUND" or "not found" in said.lower()
+        # Gateways and wrong addresses say "not found" too: only the vendor's own status confirms.
+        known = status.upper() == "NOT_FOUND"
         outcome = Outcome.CONFIRMED_EMPTY if known else Outcome.BAD_ANSWER
         reason = f"HTTP 404 {status}: {said or excerpt(answer.body)}"
     elif envelope.error or (status and status.upper() not in _FINE):
