@@ -145,6 +145,52 @@ def test_a_broken_row_is_set_aside(changes: str, reason: str) -> None:
     assert reason in file.rejected["reasons"][0]
 
 
+@pytest.mark.parametrize(
+    ("last", "kept", "reason"),
+    [
+        ("nan,nan,nan", (None, None, None), None),
+        ("inf,1,1", None, "volume_not_finite"),
+        ("1,inf,1", None, "vwap_not_finite"),
+        ("1,1,-4", None, "trades_negative"),
+        ("1,1,1.5", None, "trades_not_whole"),
+        ("1,1,1e30", None, "trades_not_whole"),
+        ("1,1,3.0", (1.0, 1.0, 3), None),
+    ],
+)
+def test_volume_vwap_and_trades_are_finite_or_not_given(last, kept, reason) -> None:
+    content = f"time,open,high,low,close,v,w,n\n2024-01-02 09:30:00,1,1,1,1,{last}\n".encode()
+    file = read_file("bars", content, {**BASE, "volume": "v", "vwap": "w", "trades": "n"})
+    assert file.frame.select("volume", "vwap", "trades").rows() == ([kept] if kept else [])
+    assert file.rejected["reasons"].to_list() == ([reason] if reason else [])
+
+
+def test_contradictions_inside_a_file_are_set_aside_and_repeats_stay() -> None:
+    content = csv("2024-01-02 09:30:00", "2024-01-02 09:30:00", "2024-01-02 09:31:00")
+    content += csv("2024-01-02 09:31:00", price="101").split(b"\n", 1)[1]
+    file = read_file("bars", content, BASE)
+    assert file.frame["ordinal"].to_list() == [0, 1]
+    assert file.rejected.select("ordinal", "reasons").rows() == [
+        (2, "conflicting_bar"),
+        (3, "conflicting_bar"),
+    ]
+
+
+def test_day_and_month_swapped_are_refused_and_not_half_read() -> None:
+    days = [f"{day:02d}/01/2024" for day in range(2, 20)]
+    with pytest.raises(FileFormatError, match=r"7 of 18 stamps.*'13/01/2024'"):
+        read_file("bars", csv(*days), {**BASE, "bar": "1d", "format": "%m/%d/%Y"})
+    assert read_file("bars", csv(*days), {**BASE, "bar": "1d", "format": "%d/%m/%Y"}).frame.height
+
+
+def test_scaled_prices_are_the_nearest_numbers() -> None:
+    cents = range(1, 20_000, 7)
+    rows = "".join(f"{n},2024-01-02 09:30:00,{n}00,{n}00,{n}00,{n}00\n" for n in cents)
+    content = b"s,time,open,high,low,close\n" + rows.encode()
+    options = {**BASE, "symbol": "", "symbol_column": "s", "price_scale": "0.0001"}
+    frame = read_file("bars", content, options).frame.sort("ordinal")
+    assert frame["close"].to_list() == [float(f"{n // 100}.{n % 100:02d}") for n in cents]
+
+
 def test_scale_separator_gzip_and_newest_first() -> None:
     content = csv("2024-01-02 09:31:00", "2024-01-02 09:30:00", price="4700500")
     content = gzip.compress(content.replace(b",", b";"))

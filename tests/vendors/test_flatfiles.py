@@ -52,6 +52,10 @@ def test_days_start_at_midnight_new_york() -> None:
         ("A,1,1,1,1,2,1744792500000000000,1", "low_above_body"),
         (",1,1,1,1,1,1744792500000000000,1", "null_symbol"),
         ("A,1,1,1,1,1,1744878900000000000,1", "not_of_the_named_date"),
+        ("A,inf,1,1,1,1,1744792500000000000,1", "volume_not_finite"),
+        ("A,nan,1,1,1,1,1744792500000000000,1", "volume_not_finite"),
+        ("A,1,1,1,1,1,1744792500000000000,x", "trades_not_a_number"),
+        ("A,1,1,1,1,1,1744792500000000000,-1", "trades_negative"),
     ],
 )
 def test_a_broken_row_is_set_aside_with_its_text(row: str, reason: str) -> None:
@@ -60,6 +64,13 @@ def test_a_broken_row_is_set_aside_with_its_text(row: str, reason: str) -> None:
     assert file.rejected["ordinal"].to_list() == [1]
     assert reason in file.rejected["reasons"][0]
     assert "window_start" in json.loads(file.rejected["row"][0])
+
+
+def test_contradictions_inside_a_file_are_set_aside_and_repeats_stay() -> None:
+    row = "A,1,1,1,1,1,1744792500000000000,1"
+    file = read_flat_file(flat(GOOD, GOOD, row, row.replace("A,1", "A,2")), "minute")
+    assert file.frame["symbol"].to_list() == ["AAPL", "AAPL"]
+    assert file.rejected["reasons"].to_list() == ["conflicting_bar"] * 2
 
 
 @pytest.mark.parametrize(

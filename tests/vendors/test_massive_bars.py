@@ -141,6 +141,13 @@ def test_a_broken_row_goes_and_the_page_stays(ask, page, bar, changes, reason) -
     assert json.loads(answer.rejected["row"][0])["h"] == changes.get("h", 470.2)
 
 
+@pytest.mark.parametrize("absurd", ["1" + "0" * 400, "[" * 5_000 + "]" * 5_000])
+def test_absurd_values_are_a_bad_answer_and_no_crash(ask, page, bar, absurd) -> None:
+    body = page([bar(0)]).body.replace(b'"v": 1000', b'"v": ' + absurd.encode())
+    assert absurd.encode() in body
+    assert ask(MINUTES, WireAnswer(200, {}, body)).outcome is Outcome.BAD_ANSWER
+
+
 def test_rows_that_are_no_objects_go_to_quarantine(ask, page, bar) -> None:
     answer = ask(MINUTES, page([bar(0), 7, None]))
     assert answer.frame.height == 1

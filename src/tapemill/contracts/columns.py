@@ -83,4 +83,19 @@ BAR_CHECKS = (
         (pl.col("volume") >= 0).fill_null(value=True),
         "volume, where given, is not negative",
     ),
+    RowCheck(
+        "volume_not_finite",
+        pl.col("volume").is_finite().fill_null(value=True),
+        "volume, where given, is a finite number",
+    ),
+    RowCheck(
+        "vwap_not_finite",
+        pl.col("vwap").is_finite().fill_null(value=True),
+        "vwap, where given, is a finite number",
+    ),
+    RowCheck(
+        "trades_negative",
+        (pl.col("trades") >= 0).fill_null(value=True),
+        "trades, where given, are not negative",
+    ),
 )

@@ -1,4 +1,4 @@
-"""Last steps that every parser shares: partition column, contract, column order."""
+"""Last steps that parsers share: contradictions, partition column, contract, column order."""
 
 from __future__ import annotations
 
@@ -6,7 +6,13 @@ import polars as pl
 
 from tapemill.contracts import Dataset
 
-__all__ = ["PROVENANCE_LATER", "breaks_contract", "in_column_order", "partitioned"]
+__all__ = [
+    "PROVENANCE_LATER",
+    "breaks_contract",
+    "in_column_order",
+    "partitioned",
+    "without_conflicts",
+]
 
 PROVENANCE_LATER = frozenset({"source", "raw_sha256", "request_id", "ts_recv", "known_at"})
 """Columns that whoever records the answer adds; `ordinal` is ours."""
@@ -22,6 +28,30 @@ def partitioned(frame: pl.DataFrame, dataset: Dataset) -> pl.DataFrame:
     # Text for each of a few sessions, not for each of 50,000 bars.
     months = frame.select(day).unique().with_columns(month=pl.col(day).dt.to_string("%Y-%m"))
     return frame.join(months, on=day, how="left", nulls_equal=True, maintain_order="left")
+
+
+def without_conflicts(bars: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Set aside bars of one answer or file that contradict each other.
+
+    Which of them is right cannot be told, and neither restates the other. Exact repeats stay and
+    are counted later.
+
+    Returns
+    -------
+    good, bad : pl.DataFrame
+        `bad` carries `reasons`.
+    """
+    nothing = bars.clear().with_columns(reasons=pl.lit("", dtype=pl.String))
+    steps = bars.get_column("ts_event").diff().drop_nulls()
+    if bars.height < 2 or (bars.get_column("symbol").n_unique() == 1 and (steps > 0).all()):
+        return bars, nothing
+    repeated = bars.select(pl.struct("symbol", "ts_event").is_duplicated()).to_series()
+    if not repeated.any():
+        return bars, nothing
+    values = ["open", "high", "low", "close", "volume", "vwap", "trades"]
+    variants = pl.struct(values).n_unique().over("symbol", "ts_event")
+    bad = bars.filter(repeated).filter(variants > 1).with_columns(reasons=pl.lit("conflicting_bar"))
+    return bars.join(bad, on="ordinal", how="anti", maintain_order="left"), bad
 
 
 def breaks_contract(dataset: Dataset, frame: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:

@@ -14,11 +14,17 @@ from tapemill.vendors.columnmap.mapping import PRICES, ColumnMap
 from tapemill.vendors.columnmap.stamps import wall_stamps
 from tapemill.vendors.columnmap.zones import check_zone
 from tapemill.vendors.rows import rejected_rows
-from tapemill.vendors.shape import breaks_contract, in_column_order, partitioned
+from tapemill.vendors.shape import (
+    breaks_contract,
+    in_column_order,
+    partitioned,
+    without_conflicts,
+)
 
 __all__ = ["BarFile", "read_bar_file", "read_table"]
 
-_MINUTE_NS = 60_000_000_000
+_DIGITS = 15
+"""Decimal digits that a double surely holds."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -82,6 +88,7 @@ def read_bar_file(content: bytes, mapped: ColumnMap, *, name: str = "") -> BarFi
     if mapped.bar == "1m":
         check_zone(mapped, frame.get_column("ts_event").drop_nulls(), wall.drop_nulls(), name)
     frame, misread = _set_apart(frame)
+    frame, conflicting = without_conflicts(frame)
     frame = frame.with_columns(_session(frame, mapped))
     if mapped.bar == "1d":
         frame = frame.with_columns(_daily_start(mapped))
@@ -89,7 +96,7 @@ def read_bar_file(content: bytes, mapped: ColumnMap, *, name: str = "") -> BarFi
     frame = frame.with_columns(ts=stamp.dt.replace_time_zone("UTC"))
     dataset = contract(mapped.dataset)
     good, bad = breaks_contract(dataset, partitioned(frame, dataset))
-    rejected = rejected_rows(pl.concat([misread, bad], how="diagonal"), table)
+    rejected = rejected_rows(pl.concat([misread, conflicting, bad], how="diagonal"), table)
     good = good.sort("symbol", "ts_event", maintain_order=True)
     notes = ("prices are split-adjusted by the source",) if mapped.adjusted == "split" else ()
     return BarFile(in_column_order(dataset, good), rejected.sort("ordinal"), notes)
@@ -120,8 +127,16 @@ def _bars(table: pl.DataFrame, mapped: ColumnMap, aware: pl.Series) -> pl.DataFr
         reasons.append(
             pl.when(given.is_not_null() & value.is_null()).then(pl.lit(f"{name}_not_a_number"))
         )
-        scale = mapped.price_scale if name in (*PRICES, "vwap") else 1.0
-        values.append((value * scale if scale != 1.0 else value).cast(dtype).alias(name))
+        if name not in PRICES:
+            value = value.fill_nan(None)  # pandas writes "not given" so
+        if name == "trades":
+            whole = value.cast(dtype, strict=False).cast(pl.Float64)
+            reasons.append(pl.when(whole.ne_missing(value)).then(pl.lit("trades_not_whole")))
+        if name in (*PRICES, "vwap"):
+            # Rounded: 2900 x 0.0001 is not the number nearest to 0.29.
+            scaled = (value * mapped.price_scale).round_sig_figs(_DIGITS)
+            value = scaled if mapped.price_scale != 1.0 else value
+        values.append(value.cast(dtype, strict=False).alias(name))
     unread = pl.lit(aware.is_null())
     reasons.append(pl.when(unread).then(pl.lit("timestamp_unreadable")))
     return table.select(

@@ -10,6 +10,8 @@ from tapemill.vendors.columnmap.mapping import ColumnMap
 __all__ = ["wall_stamps"]
 
 _NEW_YORK = "America/New_York"
+_MOST_UNREADABLE = 0.1
+"""Of stamps under an explicit format: day and month swapped still read a third of all dates."""
 
 
 def wall_stamps(table: pl.DataFrame, mapped: ColumnMap, name: str) -> tuple[pl.Series, pl.Series]:
@@ -28,7 +30,7 @@ def wall_stamps(table: pl.DataFrame, mapped: ColumnMap, name: str) -> tuple[pl.S
     UsageError
         Naive minutes and no `zone`, or integers and no `unit`.
     FileFormatError
-        Not one stamp can be read.
+        Not one stamp can be read, or the given format misses more than a tenth of them.
     """
     stamps = _parsed(table, mapped, name)
     if stamps.len() and stamps.null_count() == stamps.len():
@@ -37,6 +39,14 @@ def wall_stamps(table: pl.DataFrame, mapped: ColumnMap, name: str) -> tuple[pl.S
             f"no stamp of column {mapped.time!r} can be read; the first is {first!r}",
             where=name,
             next_step="give format=%m/%d/%Y (strptime), or unit=ms for numbers",
+        )
+    if mapped.format and stamps.null_count() > _MOST_UNREADABLE * stamps.len():
+        first = table.get_column(mapped.time).filter(stamps.is_null())[0]
+        raise FileFormatError(
+            f"format={mapped.format} cannot read {stamps.null_count()} of {stamps.len()} stamps, "
+            f"the first is {first!r}",
+            where=name,
+            next_step="check the format; day and month may be swapped (%d/%m, %m/%d)",
         )
     dtype = stamps.dtype
     if isinstance(dtype, pl.Datetime) and dtype.time_zone is not None:

@@ -13,7 +13,12 @@ from tapemill.errors import BadAnswerError
 from tapemill.vendors.exchange import Request
 from tapemill.vendors.massive.drift import BAR, GROUPED_BAR, Envelope
 from tapemill.vendors.rows import TypedRows, read_rows, rejected_rows
-from tapemill.vendors.shape import breaks_contract, in_column_order, partitioned
+from tapemill.vendors.shape import (
+    breaks_contract,
+    in_column_order,
+    partitioned,
+    without_conflicts,
+)
 
 __all__ = ["Lane", "read_bars"]
 
@@ -53,7 +58,7 @@ def read_bars(request: Request, envelope: Envelope) -> Lane:
         drift.append(Drift("unit_change", "t", f"not milliseconds since 1970: {low!r}"))
     _check_window(request, frame)
     notes = _check_order(request, frame)
-    frame, conflicting = _without_conflicts(frame)
+    frame, conflicting = without_conflicts(frame)
     good, bad = breaks_contract(contract(request.dataset), frame)
     bad = pl.concat([bad, misdated, conflicting], how="diagonal")
     rejected = pl.concat([typed.broken, rejected_rows(bad, typed.frame)])
@@ -146,17 +151,3 @@ def _check_order(request: Request, frame: pl.DataFrame) -> tuple[str, ...]:
             raise BadAnswerError(f"page {request.page} repeats bars of the page before it")
         notes.append("the page overlaps the page before it")
     return tuple(notes)
-
-
-def _without_conflicts(frame: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """Set aside bars that contradict each other; exact repeats stay and are counted later."""
-    nothing = frame.clear().with_columns(reasons=pl.lit("", dtype=pl.String))
-    steps = frame.get_column("ts_event").diff().drop_nulls()
-    single = frame.height > 0 and frame.get_column("symbol").n_unique() == 1
-    if frame.height < 2 or (single and (steps > 0).all()):
-        return frame, nothing
-    values = ["open", "high", "low", "close", "volume", "vwap", "trades"]
-    variants = pl.struct(values).n_unique().over("symbol", "ts_event")
-    judged = frame.with_columns(contradicts=variants > 1)
-    bad = judged.filter("contradicts").with_columns(reasons=pl.lit("conflicting_bar"))
-    return judged.filter(~pl.col("contradicts")).drop("contradicts"), bad.drop("contradicts")

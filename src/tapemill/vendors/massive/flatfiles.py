@@ -16,7 +16,12 @@ from tapemill.clock import eastern_datetime, exchange_date
 from tapemill.contracts import contract
 from tapemill.errors import FileFormatError
 from tapemill.vendors.rows import rejected_rows
-from tapemill.vendors.shape import breaks_contract, in_column_order, partitioned
+from tapemill.vendors.shape import (
+    breaks_contract,
+    in_column_order,
+    partitioned,
+    without_conflicts,
+)
 
 __all__ = ["FlatFile", "read_flat_file"]
 
@@ -25,6 +30,7 @@ _COLUMNS = ("ticker", "volume", "open", "close", "high", "low", "window_start", 
 _PLAUSIBLE_NS = (631_152_000_000_000_000, 4_102_444_800_000_000_000)
 _DATE_IN_NAME = re.compile(r"(\d{4})-(\d{2})-(\d{2})")
 _NUMBERS = ("open", "high", "low", "close", "volume")
+_SENT_AS = {"trades": "transactions"}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -62,8 +68,9 @@ def read_flat_file(content: bytes, bar: Literal["minute", "day"], *, name: str =
     bad = frame.filter(pl.col("reasons") != "")
     frame = frame.filter(pl.col("reasons") == "").drop("reasons")
     frame, elsewhere = _other_dates(frame, name)
+    frame, conflicting = without_conflicts(frame)
     good, broken = breaks_contract(dataset, partitioned(frame, dataset))
-    bad = pl.concat([bad, elsewhere, broken], how="diagonal")
+    bad = pl.concat([bad, elsewhere, conflicting, broken], how="diagonal")
     extra = [column for column in text.columns if column not in (*_COLUMNS, "ordinal")]
     notes = (f"new columns, kept in the raw file alone: {', '.join(extra)}",) if extra else ()
     rejected = rejected_rows(bad, text).sort("ordinal")
@@ -111,13 +118,14 @@ def _table(plain: bytes, name: str) -> pl.DataFrame:
 
 def _typed(text: pl.DataFrame, bar: Literal["minute", "day"]) -> pl.DataFrame:
     numbers = {column: pl.col(column).cast(pl.Float64, strict=False) for column in _NUMBERS}
+    numbers["trades"] = pl.col("transactions").cast(pl.Int64, strict=False)
     start = pl.col("window_start").cast(pl.Int64, strict=False)
     timed = start.is_between(*_PLAUSIBLE_NS)
     reasons = [
-        pl.when(pl.col(column).is_not_null() & value.is_null()).then(
-            pl.lit(f"{column}_not_a_number")
+        pl.when(pl.col(_SENT_AS.get(name, name)).is_not_null() & value.is_null()).then(
+            pl.lit(f"{name}_not_a_number")
         )
-        for column, value in numbers.items()
+        for name, value in numbers.items()
     ]
     reasons.append(pl.when(~timed.fill_null(value=False)).then(pl.lit("window_start_not_ns")))
     fraction = pl.col("volume").str.contains(".", literal=True)
@@ -126,8 +134,8 @@ def _typed(text: pl.DataFrame, bar: Literal["minute", "day"]) -> pl.DataFrame:
         symbol="ticker",
         ts_event=pl.when(timed).then(start),
         **numbers,
+        vwap=pl.lit(None, dtype=pl.Float64),
         decimal_volume=pl.when(fraction).then(pl.col("volume")),
-        trades=pl.col("transactions").cast(pl.Int64, strict=False),
         adjusted=pl.lit(value=False),
         reasons=pl.concat_str(*reasons, separator=";", ignore_nulls=True),
     ).with_columns(session=exchange_date(pl.col("ts_event")))
