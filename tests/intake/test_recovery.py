@@ -122,7 +122,7 @@ def test_a_listing_that_died_half_way_keeps_its_pages(bench, monkeypatch):
 
 @pytest.mark.crash
 def test_a_recovered_row_keeps_the_marks_of_its_answer(bench, monkeypatch):
-    """The vendor's request id and the mark of synthetic data come in headers: kept with the body."""
+    """Request id and the mark of synthetic data come in headers: kept with the body."""
     place = bench(settings={"finra.max_in_flight": 1})
     plan = place.plan("short_volume", None, via="api")
     send = place.wire.send
