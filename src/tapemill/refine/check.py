@@ -34,6 +34,7 @@ from tapemill.settings import Settings
 __all__ = ["CheckReport", "check"]
 
 _CELL = ("symbol", "session")
+_COVERAGE = "silver.coverage"
 _DAILY = "silver.equity_bars_1d"
 _SPLITS = "reference.adjustments"
 
@@ -119,7 +120,11 @@ def check(
     """
     if dataset is not None:
         contract(dataset)
-    cells = lake.scan("silver.coverage", symbols, start, end).collect()
+    built = lake.datasets()
+    if _COVERAGE in built or _DAILY not in built:
+        cells = lake.scan(_COVERAGE, symbols, start, end).collect()
+    else:
+        cells = contract(_COVERAGE).empty()  # daily bars alone have no minutes to count
     if dataset is not None:
         cells = cells.filter(pl.col("dataset") == dataset)
     findings: list[Finding] = []

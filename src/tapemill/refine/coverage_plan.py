@@ -62,8 +62,13 @@ def limits_of(settings: Settings) -> CoverageLimits:
 def plan_coverage(kitchen: Kitchen, version: str) -> Plan:
     """Plan the judgement: a session is stale when its bars, its cells or its limits changed."""
     lake, limits = kitchen.lake, limits_of(kitchen.settings)
+    judged_before = lake.control.builds.fingerprints("silver.coverage")
     facts = {judged.silver: _facts(lake, judged) for judged in JUDGED}
-    days = sorted({day for cells, _ in facts.values() for day in cells["session"].unique()})
+    days = sorted(
+        {day for cells, _ in facts.values() for day in cells["session"].unique()}
+        # Sessions judged before, which nobody expects any more, are emptied.
+        | {datetime.date.fromisoformat(unit) for unit in judged_before}
+    )
     made = {
         name: lake.control.builds.fingerprints(name) for name in (*facts, "silver.equity_bars_1d")
     }

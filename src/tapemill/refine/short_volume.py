@@ -46,6 +46,7 @@ def short_volume(bronze: pl.DataFrame) -> pl.DataFrame:
         key=(*_DAY, "facility"),
         group=(*_DAY, "facility"),
         values=("short_volume", "short_exempt_volume", "total_volume", "market"),
+        delivered=("session", "facility"),
     )
     verdict = _reconciled(versions.filter(pl.col("superseded_at").is_null()))
     judged = versions.join(verdict, on=_DAY, how="left").with_columns(

@@ -3,7 +3,8 @@
 Answers overlap, repeat and restate. For each key the rows are put in the order in which they
 reached us; a row that changes a value starts a version. The first version counts as known when the
 availability rule says so (a backfill years later does not make a bar unknown in its own time); a
-restatement is known from the moment its answer arrived.
+restatement is known from the moment its answer arrived, and so is a fact that only a second answer
+about the same thing brought: the first one had not held it.
 
 Lanes (vendors, files) are not mixed inside a group, normally a symbol's session: the best lane
 reigns from its arrival on. What a weaker lane said before stays as a superseded version; what it
@@ -45,6 +46,7 @@ def resolve_versions(
     values: Sequence[str],
     compared: Sequence[str] = (),
     tolerance: float = 0.0,
+    delivered: Sequence[str] = (),
 ) -> pl.DataFrame:
     """Turn delivered rows into versions.
 
@@ -63,6 +65,9 @@ def resolve_versions(
         Numeric columns on which lanes are compared; a difference above `tolerance` is a conflict.
     tolerance : float
         In the unit of the compared columns.
+    delivered : sequence of str
+        What one answer is about, normally `group`, the default: an answer that repeats rows which
+        the lane gave before is a second one, and whatever else it holds came late.
 
     Returns
     -------
@@ -74,6 +79,7 @@ def resolve_versions(
     contested = rows.select(_contested(rows, key, group)).to_series()
     if not contested.any():
         return _first_versions(rows)
+    rows = _known_late(rows, rows.filter(contested), key, delivered or group)
     settled = _first_versions(rows.filter(~contested))
     resolved = _resolve(rows.filter(contested), key, group, values, compared, tolerance)
     both = pl.concat([settled, resolved.select(settled.columns)])
@@ -99,6 +105,28 @@ def _contested(rows: pl.DataFrame, key: Sequence[str], group: Sequence[str]) -> 
     if rows["source"].n_unique() < 2:
         return repeated.alias("contested")
     return (repeated | (pl.col("source").n_unique().over(*group) > 1)).alias("contested")
+
+
+def _known_late(
+    rows: pl.DataFrame, repeated: pl.DataFrame, key: Sequence[str], delivered: Sequence[str]
+) -> pl.DataFrame:
+    """Facts of second answers are not known before these arrived; pages of one answer go on."""
+    answer = [*delivered, "source", "raw_sha256", "ts_recv"]
+    before = pl.col("ts_recv").min().over(*key, "source")
+    second = repeated.filter(pl.col("ts_recv") > before).select(answer).unique()
+    if second.is_empty():
+        return rows
+    marked = rows.join(
+        second.with_columns(_late=pl.lit(value=True)),
+        on=answer,
+        how="left",
+        nulls_equal=True,
+        maintain_order="left",
+    )
+    late = pl.max_horizontal("rule_known_at", "ts_recv")
+    return marked.with_columns(
+        rule_known_at=pl.when(pl.col("_late")).then(late).otherwise("rule_known_at")
+    ).drop("_late")
 
 
 def _first_versions(rows: pl.DataFrame) -> pl.DataFrame:
