@@ -155,6 +155,21 @@ def test_204_means_no_rows_once_the_day_is_final(ask, wire) -> None:
     assert ask(saturday, wire, now_ns=noon).outcome is Outcome.CONFIRMED_EMPTY
 
 
+def test_no_rows_beside_a_total_confirm_nothing(ask) -> None:
+    query = reg_sho_daily(DAY, DAY)
+    assert ask(query, WireAnswer(200, {"record-total": "3"}, b"[]")).outcome is Outcome.BAD_ANSWER
+    empty = ask(query, WireAnswer(200, {"record-total": "0"}, b"[]"))
+    assert empty.outcome is Outcome.CONFIRMED_EMPTY
+
+
+@pytest.mark.parametrize(
+    "body", [b"null", b" null\n", b"", b"0", b'""', b"[" * 5_000 + b"]" * 5_000]
+)
+def test_a_body_that_is_no_list_confirms_nothing(ask, body) -> None:
+    answer = ask(reg_sho_daily(DAY, DAY), WireAnswer(200, {"record-total": "0"}, body))
+    assert answer.outcome is Outcome.BAD_ANSWER
+
+
 def test_ignored_filters_are_named(ask) -> None:
     answer = ask(QUERY, rows(row(tradeReportDate="2023-12-29")))
     assert answer.outcome is Outcome.BAD_ANSWER and "filter ignored" in answer.reason

@@ -126,7 +126,7 @@ def _api(request: Request, answer: WireAnswer, now_ns: int) -> Answer:
         reason = f"HTTP 404: {excerpt(answer.body)}"
         return failure(Outcome.BAD_ANSWER, reason, source=API_SOURCE, answer=answer, now_ns=now_ns)
     try:
-        if not answer.body.strip():
+        if answer.body.strip() in (b"", b"null"):
             raise msgspec.DecodeError("the body is empty")
         if answer.body.lstrip()[:1] == b"{":
             said = excerpt(msgspec.json.encode(msgspec.json.decode(answer.body)), 300)
@@ -167,8 +167,8 @@ def _api(request: Request, answer: WireAnswer, now_ns: int) -> Answer:
 
 
 def _nothing(request: Request, answer: WireAnswer, now_ns: int) -> Answer:
-    promised = request.promised("record_total")
-    if promised is not None:
+    promised = request.promised("record_total") or answer.headers.get("record-total", "0")
+    if promised != "0":
         reason = f"no rows on page {request.page}, though {promised} rows were promised"
         return failure(Outcome.BAD_ANSWER, reason, source=API_SOURCE, answer=answer, now_ns=now_ns)
     end = request.end
