@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import errno
-import json
+import os
 import sys
+from pathlib import Path
+from types import TracebackType
 from typing import Annotated, Any
 
 import typer
@@ -17,6 +19,7 @@ from tapemill.cli import (
     fetch,
     imports,
     lake,
+    output,
     purge,
     sandbox,
     sql,
@@ -24,7 +27,7 @@ from tapemill.cli import (
     verify,
     why,
 )
-from tapemill.errors import FaultError, LakeError, TapemillError, UsageError
+from tapemill.errors import FaultError, LakeError, TapemillError, UsageError, did_you_mean
 
 __all__ = ["app", "main"]
 
@@ -40,22 +43,36 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
-    context_settings={"help_option_names": ["-h", "--help"]},
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
 
-app.command("demo", help=demo.HELP)(demo.run)
-app.command("sandbox", help=sandbox.HELP)(sandbox.run)
+app.command("demo", help=demo.HELP, short_help="Run the whole way once, on synthetic data.")(
+    demo.run
+)
+app.command("sandbox", help=sandbox.HELP, short_help="Serve a synthetic market like the vendors.")(
+    sandbox.run
+)
 app.add_typer(config.app, name="config")
 app.command("fetch", help=fetch.HELP)(fetch.run)
-app.command("import", help=imports.HELP)(imports.run)
-app.command("build", help=build.HELP)(build.run)
-app.command("check", help=check.HELP)(check.run)
-app.command("status", help=status.HELP)(status.run)
-app.command("why", help=why.HELP)(why.run)
+app.command("import", help=imports.HELP, short_help="Import files that are already here.")(
+    imports.run
+)
+app.command("build", help=build.HELP, short_help="Refine bronze into silver; only what changed.")(
+    build.run
+)
+app.command("check", help=check.HELP, short_help="Judge coverage and quality; exit 1 on red.")(
+    check.run
+)
+app.command("status", help=status.HELP, short_help="Show what the lake holds and what is open.")(
+    status.run
+)
+app.command("why", help=why.HELP, short_help="Tell the whole history of one cell.")(why.run)
 app.command("sql", help=sql.HELP)(sql.run)
-app.command("verify", help=verify.HELP)(verify.run)
+app.command("verify", help=verify.HELP, short_help="Re-hash everything stored; name what differs.")(
+    verify.run
+)
 app.add_typer(lake.app, name="lake")
-app.command("purge", help=purge.HELP)(purge.run)
+app.command("purge", help=purge.HELP, short_help="Drop rows of sessions before a date.")(purge.run)
 
 
 def _version(value: bool) -> None:
@@ -102,36 +119,111 @@ def _from_system(error: OSError) -> TapemillError:
     return FaultError(f"the system refused: {error.strerror or error}", where=where)
 
 
+# Typer's errors about the command line itself derive from one class that it does not export.
+CommandLineError: type[Exception] = typer.BadParameter.__mro__[1]
+
+
+def _from_command_line(error: Any) -> UsageError:
+    """An error of the parser in the words of this house."""
+    context = getattr(error, "ctx", None)
+    path = context.command_path if context is not None else "tapemill"
+    what = error.format_message().rstrip(".")
+    hint = ""
+    if what.startswith("No such command"):
+        what = what.split(" (")[0].split(". ")[0]
+        hint = did_you_mean(
+            what.split("'")[1], getattr(getattr(context, "command", None), "commands", {})
+        )
+    elif what.startswith("No such option"):
+        option = getattr(error, "option_name", "")
+        what = f"No such option: {option}"
+        known = [name for one in context.command.params for name in one.opts] if context else []
+        hint = did_you_mean(option, known)
+    help_line = f"`{path} --help` shows what it takes, with an example"
+    return UsageError(what, where=path, next_step=f"{hint}; {help_line}" if hint else help_line)
+
+
 def _report(error: TapemillError, as_json: bool) -> None:
+    """The message on standard error; as JSON too, unless the command has spoken already."""
     from tapemill.secrets import redact
 
-    if as_json:
-        body: dict[str, Any] = {
-            "error": type(error).__name__,
-            "what": redact(error.what),
-            "where": redact(error.where),
-            "next": redact(error.next_step),
-        }
-        sys.stdout.write(json.dumps(body) + "\n")
+    if as_json and not output.spoken.document:
+        output.print_json(
+            {
+                "error": type(error).__name__,
+                "what": redact(error.what),
+                "where": redact(error.where),
+                "next": redact(error.next_step),
+            }
+        )
     sys.stderr.write(f"{redact(str(error))}\n")
+
+
+class _Defects:
+    """What nobody expected ends with the exit code of a fault, its trace masked.
+
+    Python's own exit code for it would be 1, which here means that data was judged red.
+    """
+
+    def __init__(self, as_json: bool) -> None:
+        self._as_json = as_json
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        # A panic of a Rust library below derives from BaseException only.
+        if error is None or isinstance(error, SystemExit | KeyboardInterrupt | GeneratorExit):
+            return
+        import traceback
+
+        from tapemill.secrets import redact
+
+        sys.stderr.write(redact("".join(traceback.format_exception(error))))
+        fault = FaultError(
+            f"a defect of Tapemill, not of your input: {type(error).__name__}: {error}",
+            where="the trace above",
+            next_step="report it with the trace; `tapemill verify` tells whether the lake is whole",
+        )
+        _report(fault, self._as_json)
+        sys.exit(fault.exit_code)
 
 
 def main(arguments: list[str] | None = None) -> None:
     """Run the command line and exit with the code its outcome deserves."""
     arguments = sys.argv[1:] if arguments is None else arguments
     as_json = "--json" in arguments
+    output.spoken.document = False
+    with _Defects(as_json):
+        _run(arguments, as_json)
+
+
+def _run(arguments: list[str], as_json: bool) -> None:
+    fault: TapemillError
     try:
-        app(args=arguments, standalone_mode=True)
+        code = app(args=arguments, prog_name="tapemill", standalone_mode=False)
+        sys.stdout.flush()
     except TapemillError as error:
-        _report(error, as_json)
-        sys.exit(error.exit_code)
+        fault = error
+    except CommandLineError as error:
+        if type(error).__name__ == "NoArgsIsHelpError":
+            sys.stderr.write(f"{error}\n")
+            sys.exit(UsageError.exit_code)
+        fault = _from_command_line(error)
     except BrokenPipeError:
-        sys.stderr.close()
+        # The reader went away (`| head`): nobody is left to tell.
+        sys.stdout = Path(os.devnull).open("w")  # noqa: SIM115 - lives until the process ends
         sys.exit(0)
     except OSError as error:
-        mapped = _from_system(error)
-        _report(mapped, as_json)
-        sys.exit(mapped.exit_code)
-    except KeyboardInterrupt:
-        sys.stderr.write("interrupted; what was committed stays, the same command resumes\n")
-        sys.exit(EXIT_INTERRUPTED)
+        fault = _from_system(error)
+    else:
+        if code == EXIT_INTERRUPTED:
+            sys.stderr.write("interrupted; what was committed stays, the same command resumes\n")
+        sys.exit(code if isinstance(code, int) else 0)
+    _report(fault, as_json)
+    sys.exit(fault.exit_code)

@@ -11,7 +11,10 @@ from tapemill.cli.output import count, print_json, print_line, print_table
 
 HELP = """Refine bronze into silver and reference tables; only what changed is built.
 
-Example: tapemill build silver.equity_bars_1m
+\b
+Examples:
+  tapemill build
+  tapemill build silver.equity_bars_1m
 
 Without targets everything is brought up to date. Running it again with nothing new builds nothing.
 """
@@ -19,7 +22,7 @@ Without targets everything is brought up to date. Running it again with nothing 
 
 def run(
     targets: Annotated[
-        list[str] | None, typer.Argument(help="Datasets to bring up to date.", metavar="[DATASET]…")
+        list[str] | None, typer.Argument(help="Datasets to bring up to date.", metavar="DATASET")
     ] = None,
     as_json: Json = False,
     lake: LakePath = None,
@@ -30,7 +33,7 @@ def run(
     from tapemill.refine import build
 
     place = open_workplace(config, lake)
-    with StepProgress("build") as bar:
+    with StepProgress("build", quiet=as_json) as bar:
         report = build(
             place.lake,
             place.settings,

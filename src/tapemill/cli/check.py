@@ -23,7 +23,10 @@ from tapemill.errors import CheckFailedError
 
 HELP = """Judge coverage and quality per symbol and session; exit 1 on red.
 
-Example: tapemill check --symbols SPY,QQQ --start 2026-01-02 --figure coverage
+\b
+Examples:
+  tapemill check
+  tapemill check --symbols SPY,QQQ --start 2026-01-02 --figure coverage
 
 Counts expected and present minutes, the longest missing run with open and close, halts, off-grid
 rows, duplicates, missing sessions, vendor incidents and known defect patterns. --figure writes

@@ -8,7 +8,7 @@ from tapemill.cli.options import Config, Json, LakePath, load
 from tapemill.cli.output import print_json, print_line, print_table
 
 app = typer.Typer(
-    help="Show and explain the configuration.", no_args_is_help=True, rich_markup_mode=None
+    help="Show the configuration and what can be set.", no_args_is_help=True, rich_markup_mode=None
 )
 
 
@@ -16,7 +16,9 @@ app = typer.Typer(
 def show(as_json: Json = False, lake: LakePath = None, config: Config = None) -> None:
     """Print every value with its origin; secrets are masked.
 
-    Example: tapemill config show
+    \b
+    Example:
+      tapemill config show
     """
     from tapemill.settings import describe
 
@@ -37,7 +39,9 @@ def show(as_json: Json = False, lake: LakePath = None, config: Config = None) ->
 def keys() -> None:
     """Print the reference of all keys as Markdown.
 
-    Example: tapemill config keys > keys.md
+    \b
+    Example:
+      tapemill config keys > keys.md
     """
     from tapemill.settings import render_markdown
 

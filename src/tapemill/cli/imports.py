@@ -26,13 +26,13 @@ Examples:
 
 def run(
     kind: Annotated[str, typer.Argument(help="What the files are.", metavar="KIND")],
-    paths: Annotated[list[Path], typer.Argument(help="Files or folders.", metavar="PATH…")],
+    paths: Annotated[list[Path], typer.Argument(help="Files or folders.", metavar="PATH")],
     column_map: Annotated[
         list[str] | None,
         typer.Option("--map", help="KEY=VALUE of the column map; repeat.", metavar="KEY=VALUE"),
     ] = None,
     map_file: Annotated[
-        Path | None, typer.Option("--map-file", help="Column map as a TOML file.")
+        Path | None, typer.Option("--map-file", help="Column map as a TOML file.", metavar="FILE")
     ] = None,
     suggest: Annotated[
         bool, typer.Option("--suggest", help="Propose a column map for the first file and stop.")
@@ -54,7 +54,7 @@ def run(
     place = open_workplace(config, lake, create=True)
     from tapemill.cli.progress import StepProgress
 
-    with StepProgress(f"import {kind}") as bar:
+    with StepProgress(f"import {kind}", quiet=as_json) as bar:
         report = import_files(
             place.lake,
             place.settings,
@@ -97,7 +97,13 @@ def _expand(paths: list[Path]) -> list[Path]:
         elif path.exists():
             files.append(path)
         else:
-            raise UsageError(f"{path} does not exist", next_step="check the path")
+            raise UsageError(
+                "there is no such file or folder", where=str(path), next_step="check the path"
+            )
     if not files:
-        raise UsageError("the folder holds no files", where=", ".join(str(path) for path in paths))
+        raise UsageError(
+            "the folder holds no files",
+            where=", ".join(str(path) for path in paths),
+            next_step="name the folder or the files to import",
+        )
     return files

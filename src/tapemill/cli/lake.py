@@ -24,20 +24,22 @@ def compact(
 ) -> None:
     """Bound the number of small files; readers and history stay intact.
 
-    Example: tapemill lake compact bronze.massive_bars_1m
+    \b
+    Example:
+      tapemill lake compact bronze.massive_bars_1m
     """
     place = open_workplace(config, lake)
-    reports = [vars_of(line) for line in place.lake.compact(dataset)]
+    reports = place.lake.compact(dataset)
     if as_json:
-        print_json(reports)
+        print_json([vars_of(line) for line in reports])
         return
     rows = [
         (
-            line["dataset"],
-            count(line["files_before"]),
-            count(line["files_after"]),
-            size(line["bytes_before"]),
-            size(line["bytes_after"]),
+            line.dataset,
+            count(line.files_before),
+            count(line.files_after),
+            size(line.bytes_before),
+            size(line.bytes_after),
         )
         for line in reports
     ]
@@ -55,7 +57,9 @@ def history(
 ) -> None:
     """List the commits of one table, newest first.
 
-    Example: tapemill lake history silver.equity_bars_1m
+    \b
+    Example:
+      tapemill lake history silver.equity_bars_1m
     """
     place = open_workplace(config, lake)
     commits = place.lake.history(dataset)[:limit]
@@ -90,9 +94,13 @@ def history(
 def digest(
     dataset: _Dataset = None, as_json: Json = False, lake: LakePath = None, config: Config = None
 ) -> None:
-    """Print a content hash per table; equal data gives an equal hash, however it is laid out.
+    """Print a content hash per table; equal data, equal hash.
 
-    Example: tapemill lake digest silver.equity_bars_1m
+    How the rows are laid out in files does not matter.
+
+    \b
+    Example:
+      tapemill lake digest silver.equity_bars_1m
     """
     place = open_workplace(config, lake)
     names = [dataset] if dataset else place.lake.datasets()

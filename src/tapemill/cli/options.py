@@ -110,7 +110,11 @@ def parse_range(start: str | None, end: str | None) -> tuple[dt.date | None, dt.
     first = parse_date(start, "--start") if start else None
     last = parse_date(end, "--end") if end else None
     if first and last and last < first:
-        raise DateError(f"--end {last} is before --start {first}", next_step="swap the two dates")
+        raise DateError(
+            f"--end {last} is before --start {first}",
+            where="--start, --end",
+            next_step="swap the two dates",
+        )
     return first, last
 
 
@@ -129,17 +133,35 @@ def parse_symbols(text: str | None, more: list[str] | None = None) -> list[str]:
             raise UsageError(
                 "the symbol file does not exist", where=str(path), next_step="check --symbols @FILE"
             )
-        lines = path.read_text(encoding="utf-8").splitlines()
+        try:
+            lines = path.read_text(encoding="utf-8").splitlines()
+        except UnicodeDecodeError as error:
+            raise UsageError(
+                "the symbol file is not text",
+                where=str(path),
+                next_step="write one ticker a line, as UTF-8 text",
+            ) from error
         words += [line.split("#", 1)[0].strip() for line in lines]
         if not any(words):
-            raise UsageError("the symbol file is empty", where=str(path))
+            raise UsageError(
+                "the symbol file is empty",
+                where=str(path),
+                next_step="write one ticker a line; text after # is a comment",
+            )
     elif text:
         words += [word.strip() for word in text.split(",")]
     symbols = list(dict.fromkeys(word for word in words if word))
     for symbol in symbols:
+        if symbol.isalpha() and symbol.islower():
+            raise UsageError(
+                f"{symbol!r} is lower case, and tickers are told apart by case",
+                where="--symbols or [TICKER]",
+                next_step=f"did you mean {symbol.upper()}?",
+            )
         if not TICKER.fullmatch(symbol):
             raise UsageError(
                 f"{symbol!r} cannot be a ticker",
+                where="--symbols or [TICKER]",
                 next_step="separate tickers by commas, for example SPY,QQQ",
             )
     return symbols

@@ -14,15 +14,17 @@ __all__ = ["FetchProgress", "StepProgress"]
 class StepProgress:
     """A bar that counts units of one kind of work."""
 
-    def __init__(self, title: str) -> None:
+    def __init__(self, title: str, *, quiet: bool = False) -> None:
+        console = Console(stderr=True)
         self._bar = Progress(
             TextColumn("{task.description}"),
             BarColumn(),
             MofNCompleteColumn(),
             TimeRemainingColumn(),
             TextColumn("{task.fields[note]}"),
-            console=Console(stderr=True),
+            console=console,
             transient=True,
+            disable=quiet or not console.is_terminal,
         )
         self._task = self._bar.add_task(title, total=None, note="")
 

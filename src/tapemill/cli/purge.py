@@ -12,10 +12,13 @@ from tapemill.errors import UsageError
 
 HELP = """Drop rows of sessions before a date. Nothing is dropped unless you say --yes.
 
-Example: tapemill purge silver.equity_bars_1m --before 2024-01-01
+\b
+Examples:
+  tapemill purge silver.equity_bars_1m --before 2024-01-01
+  tapemill purge raw --before 2024-01-01 --yes
 
-The age is that of the event, never of the file. Raw objects are dropped only with --raw, and the
-only copy of raw data only with --force.
+The age is that of the event, never of the file. Raw answers are kept unless you name `raw`; the
+only copy of raw data goes only with --force.
 """
 
 
@@ -32,19 +35,21 @@ def run(
     day = parse_date(before, "--before")
     if force and not yes:
         raise UsageError(
-            "--force without --yes does nothing", next_step="add --yes, or drop --force"
+            "--force without --yes does nothing",
+            where="--force",
+            next_step="add --yes, or drop --force",
         )
     place = open_workplace(config, lake)
     report = place.lake.purge(dataset, day, dry_run=not yes, force=force)
-    lines = [
-        {"dataset": x.dataset, "rows": x.rows, "files": x.files, "bytes": x.bytes}
-        for x in report.lines
-    ]
     if as_json:
+        lines = [
+            {"dataset": x.dataset, "rows": x.rows, "files": x.files, "bytes": x.bytes}
+            for x in report.lines
+        ]
         print_json({"dry_run": not yes, "lines": lines, "refused": report.refused})
         return
     title = "Purged" if yes else "Would purge (dry run; --yes does it)"
-    rows = [(x["dataset"], count(x["rows"]), count(x["files"]), size(x["bytes"])) for x in lines]
+    rows = [(x.dataset, count(x.rows), count(x.files), size(x.bytes)) for x in report.lines]
     print_table(title, ["dataset", "rows", "files", "size"], rows, right=["rows", "files", "size"])
     for reason in report.refused:
         print_line(reason, "yellow")

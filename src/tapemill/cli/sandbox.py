@@ -38,12 +38,13 @@ def run(
     rate: Annotated[int, typer.Option(help="Calls a minute before 429; 0 = no limit.", min=0)] = 0,
     null: Annotated[bool, typer.Option("--null", help="A pure martingale: no effects.")] = False,
     fault: Annotated[
-        list[str] | None, typer.Option("--fault", help="Fault to switch on; repeat.")
+        list[str] | None,
+        typer.Option("--fault", help="Fault to switch on; repeat.", metavar="NAME"),
     ] = None,
     faults: Annotated[bool, typer.Option("--faults", help="List the faults and stop.")] = False,
 ) -> None:
     """Serve until interrupted."""
-    from tapemill.clock import eastern_ns
+    from tapemill.clock import EASTERN, eastern_ns
     from tapemill.world import FAULTS, FaultPlan, Market, Sandbox, run_sandbox
 
     if faults:
@@ -51,11 +52,16 @@ def run(
         print_table("Faults", ["name", "where", "what it does"], rows)
         return
     if plan not in PLANS:
-        raise UsageError(f"there is no plan {plan!r}", next_step="--plan is free or paid")
+        raise UsageError(
+            f"there is no plan {plan!r}",
+            where="--plan",
+            next_step="write --plan free or --plan paid",
+        )
     for name in fault or []:
         if name not in FAULTS:
             raise UsageError(
                 f"there is no fault {name!r}",
+                where="--fault",
                 next_step=did_you_mean(name, FAULTS) or "`tapemill sandbox --faults` lists them",
             )
     first, last = parse_range(start, end)
@@ -70,5 +76,6 @@ def run(
         port=port,
     )
     print_line(f"SYNTHETIC market of {symbols} tickers, {first} to {last}, seed {seed}", "yellow")
-    print_line(f"set TAPEMILL_CLOCK_NOW={last}T21:00:00-05:00 to work at its evening")
+    evening = dt.datetime(last.year, last.month, last.day, 21, tzinfo=EASTERN).isoformat()
+    print_line(f"set TAPEMILL_CLOCK_NOW={evening} to work at its evening")
     run_sandbox(sandbox, on_ready=lambda url: print_line(f"listening on {url} (Ctrl-C ends)"))

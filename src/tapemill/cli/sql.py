@@ -11,7 +11,10 @@ from tapemill.cli.output import print_json, print_table
 
 HELP = """Run one SELECT over the lake; every table is a view.
 
-Example: tapemill sql "select symbol, count(*) from silver.equity_bars_1m group by 1"
+\b
+Examples:
+  tapemill sql "show tables"
+  tapemill sql "select symbol, count(*) from silver.equity_bars_1m group by 1"
 
 `silver.x` holds current versions, `silver.x_versions` all of them; calls, incidents and builds are
 `ops.calls`, `ops.incidents`, `ops.builds`. `show tables` lists what there is.

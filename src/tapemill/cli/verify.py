@@ -8,7 +8,9 @@ from tapemill.errors import CheckFailedError
 
 HELP = """Re-hash raw objects, data files, table logs and the ledger; name what differs.
 
-Example: tapemill verify --lake ./lake
+\b
+Example:
+  tapemill verify --lake ./lake
 
 A single flipped bit is found and named. Exits 1 if anything differs.
 """
