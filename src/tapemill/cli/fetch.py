@@ -20,8 +20,8 @@ from tapemill.cli.options import (
     parse_range,
     parse_symbols,
 )
-from tapemill.cli.output import count, print_json, print_line, print_table, size
-from tapemill.errors import CheckFailedError, DateError, NotEntitledError
+from tapemill.cli.output import count, print_json, print_line, print_table, print_warning, size
+from tapemill.errors import DateError, NotEntitledError, VendorError, VendorFaultError
 
 if TYPE_CHECKING:
     from tapemill.intake import FetchPlan, FetchReport
@@ -83,11 +83,59 @@ def run(
         show_plan(plan)
     report = run_fetch(place, plan, quiet=as_json)
     show_report(report, as_json=as_json)
+    if report.interrupted:
+        raise KeyboardInterrupt
     if report.remaining:
-        raise CheckFailedError(
-            f"{report.remaining:,} cells are still open",
-            where=place.settings.lake.location,
-            next_step="repeat the same command: it resumes; `tapemill status` shows the reasons",
+        raise _unfinished(place, plan, report)
+    _warn_of_empty(place, plan)
+
+
+def _unfinished(place: Workplace, plan: FetchPlan, report: FetchReport) -> VendorError:
+    """What kept cells open, in the words of the first of them."""
+    import numpy as np
+
+    from tapemill.lake.control import COMPLETE, CellState
+
+    ledger = place.lake.control.ledger
+    states = ledger.matrix(plan.dataset, plan.symbols, plan.sessions).states
+    cell, reason = "", "; ".join(report.stopped)
+    kind = CellState.PENDING
+    for row, column in zip(*(~np.isin(states, list(COMPLETE))).nonzero(), strict=True):
+        symbol, session = plan.symbols[row], plan.sessions[column]
+        found = ledger.cell(plan.dataset, symbol, session)
+        cell, kind = f", first {symbol} {session}", found.state
+        reason = reason or f"{kind.name.lower().replace('_', '-')}: {found.reason}"
+        break
+    what = f"{report.remaining:,} cells are still open{f' ({reason})' if reason else ''}"
+    where = f"{plan.dataset} of {plan.vendor}{cell}"
+    if kind is CellState.NOT_ENTITLED:
+        return NotEntitledError(
+            what,
+            where=where,
+            next_step=f"check the key and {plan.vendor}.plan (`tapemill config show`), then repeat "
+            "with --again: what was refused is not asked for by itself",
+        )
+    return VendorFaultError(
+        what,
+        where=where,
+        next_step="repeat the same command: it resumes; `tapemill status` shows what is open",
+    )
+
+
+def _warn_of_empty(place: Workplace, plan: FetchPlan) -> None:
+    """Name symbols for which the vendor has nothing at all: most often a mistyped ticker."""
+    from tapemill.lake.control import CellState
+
+    if not plan.sessions or plan.symbols == ("*",):
+        return
+    states = place.lake.control.ledger.matrix(plan.dataset, plan.symbols, plan.sessions).states
+    empty = [plan.symbols[row] for row in (states == CellState.EMPTY).all(axis=1).nonzero()[0]]
+    if empty:
+        shown = ", ".join(empty[:10]) + (" …" if len(empty) > 10 else "")
+        print_warning(
+            f"{plan.vendor} has nothing for {shown} in {plan.dataset}, {plan.sessions[0]} to "
+            f"{plan.sessions[-1]}\n  next:  check the ticker and its case (`tapemill fetch "
+            "tickers` keeps the vendor's list); if it is right, there was no trade"
         )
 
 
@@ -108,13 +156,19 @@ def _require_something(plan: FetchPlan, start: dt.date | None, end: dt.date | No
     if plan.complete or plan.pending:
         return
     where = f"{plan.dataset}, {start or 'newest session'} to {end or 'newest session'}"
-    if plan.out_of_window or plan.refused:
+    if plan.refused:
         raise NotEntitledError(
-            f"all {plan.out_of_window + plan.refused:,} cells lie outside the {plan.vendor} plan",
+            f"{plan.vendor} refused all {plan.refused:,} cells before, and nothing else is wanted",
+            where=where,
+            next_step="once the key or the plan has changed, repeat with --again; `tapemill why "
+            "DATASET SYMBOL SESSION` tells the vendor's reason",
+        )
+    if plan.out_of_window:
+        raise NotEntitledError(
+            f"all {plan.out_of_window:,} cells lie outside the {plan.vendor} plan",
             where=where,
             next_step=f"ask for later sessions, or set {plan.vendor}.plan and "
-            f"{plan.vendor}.history_days to what you pay for (`tapemill config show`); refused "
-            "cells are asked for again with --again",
+            f"{plan.vendor}.history_days to what you pay for (`tapemill config show`)",
         )
     if plan.not_yet:
         raise DateError(

@@ -8,8 +8,8 @@ from typing import Annotated
 import typer
 
 from tapemill.cli.options import Config, Json, LakePath, open_workplace
-from tapemill.cli.output import count, print_json, print_line, print_table
-from tapemill.errors import CheckFailedError, UsageError
+from tapemill.cli.output import count, print_json, print_line, print_table, print_warning
+from tapemill.errors import FileFormatError, UsageError
 
 HELP = """Import files into bronze; each file is kept by its content, twice changes nothing.
 
@@ -77,12 +77,15 @@ def run(
             ("symbols", count(facts["symbols"])),
         ]
         print_table("Imported", ["what", "value"], rows, right=["value"])
-        for failure in facts["failed"]:
-            print_line(failure, "red")
+        for note in facts["notes"]:
+            print_line(note)
+    for failure in facts["failed"]:
+        print_warning(failure)
     if facts["failed"]:
-        raise CheckFailedError(
-            f"{len(facts['failed'])} files could not be read",
-            next_step="see the reason beside each file; the others are imported",
+        raise FileFormatError(
+            f"{len(facts['failed'])} files could not be imported",
+            where=", ".join(failure.split(":", 1)[0] for failure in facts["failed"][:5]),
+            next_step="the reason stands beside each file; the others are imported",
         )
 
 

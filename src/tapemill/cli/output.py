@@ -17,7 +17,16 @@ if TYPE_CHECKING:
     from rich.table import Table
     from rich.text import Text
 
-__all__ = ["Spoken", "count", "print_json", "print_line", "print_table", "size", "spoken"]
+__all__ = [
+    "Spoken",
+    "count",
+    "print_json",
+    "print_line",
+    "print_table",
+    "print_warning",
+    "size",
+    "spoken",
+]
 
 # Width where no terminal says one: a pipe or a file.
 PAGE_WIDTH = 160
@@ -68,6 +77,13 @@ def print_line(text: str = "", style: str = "") -> None:
     from rich.console import Console
 
     Console(highlight=False, soft_wrap=True).print(text, style=style or None, markup=False)
+
+
+def print_warning(text: str) -> None:
+    """Write what a person should know to standard error, beside whatever standard output holds."""
+    from tapemill.secrets import redact
+
+    sys.stderr.write(f"{redact(text)}\n")
 
 
 def print_table(

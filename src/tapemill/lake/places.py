@@ -85,7 +85,7 @@ def disk_error(error: OSError, where: str) -> LakeError:
         return LakeError(
             "the disk is full: nothing was committed by this write",
             where=where,
-            next_step="free space (`tapemill purge --dry-run` shows what can go), then run again; "
+            next_step="free space (`tapemill purge DATASET --before DATE` shows what can go), then run again; "
             "the work resumes where it stopped",
         )
     if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
@@ -97,7 +97,7 @@ def disk_error(error: OSError, where: str) -> LakeError:
     return LakeError(
         f"the lake's storage failed: {error.strerror or error}",
         where=where,
-        next_step="check the disk, then `tapemill lake verify`",
+        next_step="check the disk, then `tapemill verify`",
     )
 
 

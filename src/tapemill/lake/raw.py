@@ -82,7 +82,7 @@ class RawStore:
             raise LakeError(
                 f"there is no raw object {sha256}",
                 where=where,
-                next_step="`tapemill lake verify` lists what is missing; fetch or import it again",
+                next_step="`tapemill verify` lists what is missing; fetch or import it again",
             ) from error
         content = self._unpack(packed)
         if content is None or hashlib.sha256(content).hexdigest() != sha256:

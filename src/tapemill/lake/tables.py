@@ -282,5 +282,5 @@ class TableStore:
             raise CorruptError(
                 f"a data file of {dataset} cannot be read",
                 where=str(error).splitlines()[0],
-                next_step="`tapemill lake verify` names it; restore it from a backup",
+                next_step="`tapemill verify` names it; restore it from a backup",
             ) from error
