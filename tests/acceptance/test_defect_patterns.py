@@ -318,6 +318,26 @@ def _holds(error: BaseException, kind: type[BaseException]) -> bool:
     return any(_holds(one, kind) for one in inner)
 
 
+@pytest.mark.parametrize("kind", ["duplicated_page", "cursor_loop"])
+def test_a_page_that_the_vendor_repeats_lands_once(refinery, kind):
+    place = refinery(Fault(kind=kind, vendor="massive", path="*/ticker/KO/range/*", count=1))
+    place.fetch("bars_1m", symbols=["SPY", "KO"])
+    place.fetch("bars_1m", symbols=["SPY", "KO"])
+    # The refused page left one session open; asking for it anew is another answer, not a repeat.
+    rows = place.lake.tables.scan(BARS).select("raw_sha256", "ordinal").collect()
+    assert rows.height == rows.n_unique()
+    place.build()
+    silver = place.lake.scan(MINUTES, ["KO"]).collect()
+    true = pl.concat(place.market.minute_bars("KO", day) for day in _sessions(place))
+    assert silver.height == true.height
+    assert (silver["version"] == 1).all()
+    assert "page_appended_twice" not in kinds(place.judge().findings, "error", "warning")
+
+
+def _sessions(place):
+    return place.market.session_dates(FIRST, LAST)
+
+
 def test_a_page_forced_in_twice_leaves_silver_alone_and_is_counted(refinery):
     place = refinery()
     place.fetch("bars_1m", symbols=["SPY", "KO"])
