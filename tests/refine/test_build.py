@@ -231,14 +231,29 @@ def test_rows_of_days_without_a_session_are_quarantined_not_lost(
     moved = minutes("AAA", MON, keep=range(5)).with_columns(
         session=pl.lit(session), month=pl.lit(f"{session:%Y-%m}")
     )
-    land(lake, "bronze.massive_bars_1m", moved)
+    land(lake, "bronze.massive_bars_1m", pl.concat([minutes("AAA", TUE, raw="m"), moved]))
     build(lake, settings, NOW)
     held = lake.tables.scan("ops.quarantine").collect()
     assert held.group_by("dataset", "session", "reasons").len().sort("dataset").rows() == [
         ("silver.equity_bars_1d", session, "not_a_session", 1),
         ("silver.equity_bars_1m", session, "not_a_session", 5),
     ]
+    assert check(lake, settings, NOW).quarantined == 6
+    assert check(lake, settings, NOW, ["AAA"], dataset="silver.equity_bars_1m").quarantined == 5
     assert build(lake, settings, NOW).builds == 0
+
+
+def test_a_symbol_without_one_usable_row_is_missing_and_not_unseen(
+    lake: Lake, settings: Settings
+) -> None:
+    shifted = minutes("BBB", MON, raw="b").with_columns(pl.col("ts_event") + 30 * 10**9)
+    land(lake, "bronze.massive_bars_1m", pl.concat([minutes("AAA", MON), shifted]))
+    build(lake, settings, NOW)
+    cells = check(lake, settings, NOW).cells.select("symbol", "state", "off_grid", "reasons")
+    assert cells.rows() == [
+        ("AAA", "green", 0, ""),
+        ("BBB", "missing", 390, "no_bars;off_grid"),
+    ]
 
 
 def test_another_builder_is_refused(lake: Lake, settings: Settings) -> None:

@@ -50,7 +50,8 @@ class CheckReport:
     findings : tuple of Finding
         Defect patterns, errors first.
     quarantined, incidents : int
-        Rows in quarantine and open incidents in the judged lanes.
+        Rows of the asked symbols and sessions in quarantine, of every dataset and also where no
+        cell is due; open incidents.
     """
 
     cells: pl.DataFrame
@@ -141,9 +142,29 @@ def check(
     return CheckReport(
         cells,
         tuple(findings),
-        int(cells["quarantined"].sum()),
+        _quarantined(lake, symbols, start, end, dataset),
         len(lake.control.incidents.open_incidents()),
     )
+
+
+def _quarantined(
+    lake: Lake,
+    symbols: Sequence[str] | None,
+    start: datetime.date | None,
+    end: datetime.date | None,
+    dataset: str | None,
+) -> int:
+    rows = lake.tables.scan("ops.quarantine")
+    if dataset is not None:
+        lanes = [name for judged in JUDGED if judged.silver == dataset for name in judged.bronze]
+        rows = rows.filter(pl.col("dataset").is_in([dataset, *lanes]))
+    if symbols is not None:
+        rows = rows.filter(pl.col("symbol").is_in(list(symbols)))
+    if start is not None:
+        rows = rows.filter(pl.col("session") >= start)
+    if end is not None:
+        rows = rows.filter(pl.col("session") <= end)
+    return int(rows.select(pl.len()).collect().item())
 
 
 def _of_minutes(

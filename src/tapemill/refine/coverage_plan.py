@@ -15,7 +15,7 @@ from tapemill.lake.control import MARKET, CellState
 from tapemill.refine.bars import MINUTE_NS
 from tapemill.refine.coverage import coverage
 from tapemill.refine.coverage_states import CoverageLimits
-from tapemill.refine.inputs import hours, session_digests, sessions_of
+from tapemill.refine.inputs import hours, session_digests, sessions_frame, sessions_of
 from tapemill.refine.recipe import Kitchen, Plan, Product, digest_of
 from tapemill.settings import Settings
 
@@ -101,21 +101,22 @@ def _facts(lake: Lake, judged: Judged) -> tuple[pl.DataFrame, pl.DataFrame]:
 def expected_cells(lake: Lake, judged: Judged) -> pl.DataFrame:
     """Cells of which something is known to be due.
 
-    A symbol is expected on every session from the first to the last one that a source delivered,
-    and wherever the ledger says that it was asked for. Between two imported files that lie more
-    than a month apart nothing was ever claimed.
+    A symbol is expected on every session from the first to the last one that a source delivered
+    (into bronze, where not one of its rows could enter silver), and wherever the ledger says that
+    it was asked for. Between two imported files that lie more than a month apart nothing was ever
+    claimed.
 
     Returns
     -------
     pl.DataFrame
         ``symbol``, ``session``, ``ledger_state`` (null where the ledger has none).
     """
-    spans = _joined(
-        lake.tables.scan(judged.silver)
-        .group_by("symbol", "source")
-        .agg(first=pl.col("session").min(), last=pl.col("session").max())
-        .collect()
-    )
+    span = {"first": pl.col("session").min(), "last": pl.col("session").max()}
+    spans = lake.tables.scan(judged.silver).group_by("symbol", "source").agg(**span).collect()
+    delivered = pl.concat([_lane(lake.tables.scan(name), name, judged) for name in judged.bronze])
+    left_out = delivered.join(spans.lazy(), on="symbol", how="anti")
+    left_out = left_out.group_by("symbol", "source").agg(**span)
+    spans = _joined(pl.concat([spans, left_out.collect()]))
     asked = ledger_states(lake, judged)
     empty = pl.DataFrame(
         schema={"symbol": pl.String, "session": pl.Date, "ledger_state": pl.String}
@@ -128,7 +129,7 @@ def expected_cells(lake: Lake, judged: Judged) -> pl.DataFrame:
         for day in (column.min(), column.max())
         if isinstance(day, datetime.date)
     ]
-    days = calendar(judged.calendar).frame(min(ends), max(ends)).select("session")
+    days = sessions_frame(judged.calendar, ends).select("session")
     between = (
         spans.join(days, how="cross")
         .filter(pl.col("session").is_between(pl.col("first"), pl.col("last")))
@@ -152,6 +153,16 @@ def _joined(spans: pl.DataFrame) -> pl.DataFrame:
         .group_by("symbol", "island", maintain_order=True)
         .agg(pl.col("first").min(), pl.col("last").max())
     )
+
+
+def _lane(rows: pl.LazyFrame, dataset: str, judged: Judged) -> pl.LazyFrame:
+    """Rows of a bronze dataset that belong to the judged class, with the hours they claim."""
+    if "imported" in dataset:
+        rows = rows.filter((pl.col("asset_class") == "future") == (judged.calendar == "CMES"))
+        rows = rows.with_columns(adjusted=pl.lit(value=False))
+    else:
+        rows = rows.with_columns(hours=pl.lit(None, dtype=pl.String))
+    return rows.select(*_CELL, "ts_event", "source", "hours", "adjusted")
 
 
 def ledger_states(lake: Lake, judged: Judged) -> pl.DataFrame:
@@ -217,18 +228,9 @@ def _judge(
 def _tallies(lake: Lake, judged: Judged, days: Sequence[datetime.date]) -> pl.LazyFrame:
     """Per cell: rows of bronze that did not become rows of silver, by reason."""
     open_hours = calendar(judged.calendar).frame(min(days), max(days)).lazy()
-    futures = judged.calendar == "CMES"
-    lanes = []
-    for dataset in judged.bronze:
-        rows = sessions_of(lake, dataset, days)
-        covers = pl.lit(None, dtype=pl.String)
-        if "imported" in dataset:
-            rows = rows.filter((pl.col("asset_class") == "future") == futures)
-            covers = pl.col("hours")
-        else:
-            rows = rows.filter(~pl.col("adjusted"))
-        lanes.append(rows.select(*_CELL, "ts_event", "source", hours=covers))
-    rows = pl.concat(lanes).join(open_hours, on="session", how="left")
+    lanes = [_lane(sessions_of(lake, name, days), name, judged) for name in judged.bronze]
+    rows = pl.concat(lanes).filter(~pl.col("adjusted"))
+    rows = rows.join(open_hours, on="session", how="left")
     on_grid = pl.col("ts_event") % MINUTE_NS == 0
     inside = (
         pl.col("ts_event")
