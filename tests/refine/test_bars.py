@@ -6,7 +6,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from refine.bronze import days, minutes, sessions
+from refine.bronze import days, minutes, sessions, sha
 from refine.real import spy_year
 from tapemill.contracts import Quality, contract
 from tapemill.refine.bars import Refined, daily_bars, minute_bars
@@ -130,6 +130,25 @@ def test_marks_look_back_only() -> None:
     )
     calm, stormy = refined(bars).rows[:151], refined(wild).rows[:151]
     assert calm["quality"].to_list() == stormy["quality"].to_list()
+
+
+def test_a_bar_that_came_late_leaves_the_marks_of_its_neighbours() -> None:
+    """The minute between was not there when they were published: an as-of read must not tell."""
+    page = minutes("A", FULL, keep=[m for m in range(390) if m != 100])
+    wild = minutes("A", FULL).filter(pl.int_range(pl.len()).is_in([99, 100]))
+    wild = wild.with_columns(
+        raw_sha256=pl.lit(sha("second")),
+        ts_recv=pl.lit(datetime(2026, 8, 1, tzinfo=UTC)).cast(pl.Datetime("us", "UTC")),
+        close=pl.when(pl.int_range(pl.len()) == 1).then(pl.col("close") * 1.5).otherwise("close"),
+    ).with_columns(high=pl.max_horizontal("high", "close"))
+    alone, both = refined(page).rows, refined(page, wild).rows
+    came_late = pl.col("minute_of_session") == 100
+    assert both.filter(came_late)["known_at"].to_list() == [datetime(2026, 8, 1, tzinfo=UTC)]
+    assert (
+        both.filter(~came_late)
+        .select("minute_of_session", "quality")
+        .equals(alone.select("minute_of_session", "quality"))
+    )
 
 
 def test_few_and_many_candidates_give_the_same_marks(monkeypatch: pytest.MonkeyPatch) -> None:

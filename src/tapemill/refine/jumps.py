@@ -29,8 +29,9 @@ def mark_jumps(bars: pl.DataFrame, multiple: float) -> pl.DataFrame:
     ----------
     bars : pl.DataFrame
         ``symbol``, ``session``, ``ts_event``, ``version``, ``open``, ``high``, ``low``, ``close``;
-        sorted by symbol, time and version. Restatements are judged beside the neighbours as first
-        published: a later restatement of those was not known to them.
+        sorted by symbol, time and version; ``known_at`` where versions matter. Restatements are
+        judged beside the neighbours as first published, and no bar beside one that came after it:
+        neither was known to it.
     multiple : float
         How many times the usual minute.
 
@@ -39,11 +40,12 @@ def mark_jumps(bars: pl.DataFrame, multiple: float) -> pl.DataFrame:
     pl.DataFrame
         `bars` with two Boolean columns more.
     """
-    if bars["version"].max() in (None, 1):
+    timely = _timely(bars)
+    if bars["version"].max() in (None, 1) and timely.all():
         first = _with_previous_close(bars)
         limit = _limit(first, first.select(_large(multiple)).to_series(), multiple)
         return _flagged(first.with_columns(limit)).drop("_before", "_limit")
-    first = _with_previous_close(bars.filter(pl.col("version") == 1))
+    first = _with_previous_close(bars.filter((pl.col("version") == 1) & timely))
     beside = _beside(bars, first.select(*_BAR, "_before"))
     # The limit of a bar is needed where any of its versions is large.
     large = beside.filter(_large(multiple)).select(_BAR).unique()
@@ -55,15 +57,30 @@ def mark_jumps(bars: pl.DataFrame, multiple: float) -> pl.DataFrame:
     return _flagged(limited).drop("_before", "_limit")
 
 
+def _timely(bars: pl.DataFrame) -> pl.Series:
+    """First versions that were known before any later bar of their session."""
+    everything = pl.repeat(value=True, n=bars.height, dtype=pl.Boolean, eager=True)
+    if "known_at" not in bars.columns:
+        return everything
+    known = pl.when(pl.col("version") == 1).then(pl.col("known_at"))
+    last = known.forward_fill()
+    if not bars.select(((last < last.shift(1)) & _same_session()).any()).item():
+        return everything
+    soonest = known.reverse().cum_min().reverse().over("symbol", "session")
+    return bars.select((known <= soonest).fill_null(value=True)).to_series()
+
+
 def _beside(bars: pl.DataFrame, context: pl.DataFrame) -> pl.DataFrame:
     return bars.join(context, on=_BAR, how="left", maintain_order="left")
 
 
 def _with_previous_close(bars: pl.DataFrame) -> pl.DataFrame:
-    same = (pl.col("symbol") == pl.col("symbol").shift(1)) & (
-        pl.col("session") == pl.col("session").shift(1)
-    )
-    return bars.with_columns(_before=pl.when(same).then(pl.col("close").shift(1)))
+    return bars.with_columns(_before=pl.when(_same_session()).then(pl.col("close").shift(1)))
+
+
+def _same_session() -> pl.Expr:
+    same_symbol = pl.col("symbol") == pl.col("symbol").shift(1)
+    return same_symbol & (pl.col("session") == pl.col("session").shift(1))
 
 
 def _large(multiple: float) -> pl.Expr:
