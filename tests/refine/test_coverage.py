@@ -145,6 +145,40 @@ def test_a_run_shared_by_all_that_resumes_elsewhere_is_a_suspected_halt() -> Non
     assert found.cells["reasons"].str.contains("suspected_halt").all()
 
 
+@pytest.mark.parametrize("gone", [range(100, 115), range(100, 140)])
+def test_an_outage_of_all_names_is_the_vendors_and_no_halt(gone: range) -> None:
+    found = judged(*(minutes(f"S{n}", DAY, keep=without(gone)) for n in range(8)))
+    assert found.suspected_halts.is_empty()
+    assert found.incidents["minute"].to_list() == list(gone)
+    assert set(found.cells["state"]) == {"red"}
+
+
+def test_halts_of_one_session_count_from_the_open_of_each_window() -> None:
+    """One file claims regular hours, one the whole trade date: no minute is excused twice."""
+    day = date(2020, 3, 9)
+    regular = eastern_ns(day, 9, 30)
+    table = sessions(day, day, "CMES")
+    whole = int(table["open_ns"][0])
+    expected = pl.DataFrame(
+        {
+            "symbol": ["ES", "NQ"],
+            "session": [day] * 2,
+            "expected_open_ns": [whole, regular],
+            "expected": [int(table["minutes"][0]), 390],
+        }
+    )
+    early = [m for m in range(1380) if m not in range(4, 20)]
+    rows = [
+        minutes("ES", day, keep=early, name="CMES"),
+        minutes("NQ", day, keep=[930], name="CMES"),
+    ]
+    found = minute_bars(pl.concat(rows), table, target="silver.futures_bars_1m").rows
+    cells = coverage("silver.futures_bars_1m", found, expected).cells
+    es, nq = cells.sort("symbol").to_dicts()
+    assert (es["halted"], es["missing"], es["longest_missing_run"]) == (0, 16, 16)
+    assert nq["halted"] == 16
+
+
 def test_missing_empty_and_unfetched_sessions() -> None:
     bars = minutes("A", DAY)
     open_ns, expected = eastern_ns(DAY, 9, 30), 390

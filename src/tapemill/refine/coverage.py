@@ -119,11 +119,12 @@ def _counts(placed: pl.DataFrame, regular: pl.Expr) -> pl.DataFrame:
 
 def _covered(regular: pl.DataFrame, expected: pl.DataFrame) -> pl.DataFrame:
     """Minutes with a bar or inside a halt, per cell that has bars, sorted."""
-    bars = regular.select(*_CELL, "expected", "minute", "open", "close", is_bar=pl.lit(value=True))
-    windows = expected.select("session", "expected_open_ns", "expected").unique()
-    halted = halt_minutes(windows)
+    window = ("session", "expected_open_ns", "expected")
+    bars = regular.select("symbol", *window, "minute", "open", "close", is_bar=pl.lit(value=True))
+    halted = halt_minutes(expected.select(window).unique())
     if not halted.is_empty():
-        held = bars.select(*_CELL, "expected").unique().join(halted, on="session", how="inner")
+        # Futures of one session may be due in different hours: a minute counts from its own open.
+        held = bars.select("symbol", *window).unique().join(halted, on=window, how="inner")
         silent = held.join(bars, on=[*_CELL, "minute"], how="anti").with_columns(
             open=pl.lit(None, dtype=pl.Float64),
             close=pl.lit(None, dtype=pl.Float64),

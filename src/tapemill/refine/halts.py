@@ -1,8 +1,9 @@
 """Minutes in which nobody could trade: known halts, and halts that the bars themselves suggest.
 
 Known market-wide halts are data (``data/halts.csv``). Where nearly every liquid symbol misses the
-same run of minutes and comes back at another price, a halt is suspected: the cell says so, but it
-stays a suspicion until the table knows it.
+same quarter of an hour and comes back at quite another price, a halt is suspected: the cell says
+so, but it stays a suspicion until the table knows it. An outage of the vendor has any length, and
+prices after it have moved as they do in that time.
 """
 
 from __future__ import annotations
@@ -15,7 +16,10 @@ import polars as pl
 __all__ = ["halt_minutes", "official_halts", "shared_runs"]
 
 MINUTE_NS = 60_000_000_000
-_SHORTEST_RUN = 5
+_SHORTEST_RUN, _LONGEST_RUN = 14, 17
+"""Circuit breakers of level 1 and 2 hold for 15 minutes; those cut in two may hold bars or not."""
+_LEAST_MOVE = 0.0075
+"""Median jump over a halt. Liquid names move by a quarter of it in 15 ordinary minutes."""
 _LEAST_SYMBOLS = 5
 _NEARLY_ALL = 0.9
 
@@ -50,12 +54,12 @@ def halt_minutes(windows: pl.DataFrame) -> pl.DataFrame:
     Parameters
     ----------
     windows : pl.DataFrame
-        ``session``, ``expected_open_ns``, ``expected`` (minutes); one row a session.
+        ``session``, ``expected_open_ns``, ``expected`` (minutes); one row a session and window.
 
     Returns
     -------
     pl.DataFrame
-        ``session``, ``minute`` (Int32, 0 = first expected), only inside the expected minutes. A
+        The three, and ``minute`` (Int32, 0 = first expected), only inside the expected minutes. A
         minute that a halt cuts in two counts: it may hold a bar or not.
     """
     halts = official_halts().join(windows, on="session", how="inner")
@@ -64,6 +68,7 @@ def halt_minutes(windows: pl.DataFrame) -> pl.DataFrame:
     return (
         halts.select(
             "session",
+            "expected_open_ns",
             "expected",
             minute=pl.int_ranges(
                 pl.max_horizontal(first, pl.lit(0)), pl.max_horizontal(beyond, pl.lit(0))
@@ -72,7 +77,7 @@ def halt_minutes(windows: pl.DataFrame) -> pl.DataFrame:
         .explode("minute", empty_as_null=True)
         .drop_nulls()
         .filter(pl.col("minute") < pl.col("expected"))
-        .select("session", pl.col("minute").cast(pl.Int32))
+        .with_columns(pl.col("minute").cast(pl.Int32))
         .unique(maintain_order=True)
     )
 
@@ -96,7 +101,7 @@ def shared_runs(runs: pl.DataFrame, liquid: pl.DataFrame) -> pl.DataFrame:
     """
     members = liquid.group_by("session").agg(liquid=pl.len())
     shared = (
-        runs.filter(pl.col("run_length") >= _SHORTEST_RUN)
+        runs.filter(pl.col("run_length").is_between(_SHORTEST_RUN, _LONGEST_RUN))
         .join(liquid, on=["symbol", "session"], how="semi")
         .group_by("session", "run_start", "run_length")
         .agg(symbols=pl.len(), resume_move=pl.col("resume_move").median())
@@ -106,8 +111,7 @@ def shared_runs(runs: pl.DataFrame, liquid: pl.DataFrame) -> pl.DataFrame:
         shared.filter(
             (pl.col("symbols") >= _LEAST_SYMBOLS)
             & (pl.col("symbols") >= _NEARLY_ALL * pl.col("liquid"))
-            & pl.col("resume_move").is_not_null()
-            & (pl.col("resume_move") > 0)
+            & (pl.col("resume_move") >= _LEAST_MOVE)
         )
         .sort("session", "run_start")
         .select("session", "run_start", "run_length", "symbols", "resume_move")
