@@ -159,6 +159,20 @@ def test_sentinel_read_as_a_value(columns: tuple[str, ...]) -> None:
     assert found[0].evidence.height == 3
 
 
+@pytest.mark.parametrize("gone", [range(100, 140), range(390)])
+def test_sentinels_do_not_vouch_for_each_other(gone: range) -> None:
+    def planted(bars: pl.DataFrame) -> pl.DataFrame:
+        here = pl.int_range(pl.len()).is_in(list(gone))
+        return bars.with_columns(
+            pl.when(here).then(999.99).otherwise(pl.col(name)).alias(name)
+            for name in ("open", "high", "low", "close")
+        )
+
+    found = sentinel_value(SET, pl.concat(market(planted, ("S07",))))
+    assert names_of(found) == {("S07", DAY)}
+    assert found[0].evidence.height == len(gone)
+
+
 def test_a_share_may_cost_999_99() -> None:
     bars = minutes("DEAR", DAY, price=1000.0).with_columns(
         close=pl.when(pl.int_range(pl.len()) == 9).then(999.99).otherwise("close")

@@ -42,10 +42,16 @@ def sentinel_value(
     beside = bars.join(suspects.select("symbol").unique(), on="symbol", how="semi").sort(
         "symbol", "ts_event"
     )
-    usual = pl.col("close").rolling_median(_NEIGHBOURS, min_samples=1, center=True).over("symbol")
+    # Sentinels must not vouch for each other: neighbours are the closes that are none.
+    honest = pl.when(~pl.col("close").is_in(list(sentinels))).then(pl.col("close"))
+    usual = honest.rolling_median(_NEIGHBOURS, min_samples=1, center=True)
+    usual = pl.coalesce(usual, usual.forward_fill(), usual.backward_fill()).over("symbol")
+    away = ((pl.col(name) / usual).log().abs() > _FAR_FRAC for name in _PRICES)
+    # Not one other close to compare with: a price that never moves is no price.
+    frozen = usual.is_null() & (pl.len().over("symbol") > 1)
     far = pl.any_horizontal(
-        pl.col(name).is_in(list(sentinels)) & ((pl.col(name) / usual).log().abs() > _FAR_FRAC)
-        for name in _PRICES
+        pl.col(name).is_in(list(sentinels)) & (test.fill_null(value=False) | frozen)
+        for name, test in zip(_PRICES, away, strict=True)
     )
     fractions = ((pl.col("volume") % 1 != 0) & ~volume).sum().over("symbol", "session")
     evidence = beside.filter(far | (volume & (fractions == 0)).fill_null(value=False)).select(
