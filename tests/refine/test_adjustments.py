@@ -285,6 +285,19 @@ def test_restated_dividend_is_a_second_version_from_its_arrival() -> None:
     assert found["superseded_at"].to_list() == [late, None]
 
 
+def test_a_corrected_currency_resolves_the_dividend() -> None:
+    day, late = date(2024, 3, 6), datetime(2024, 4, 1, tzinfo=UTC)
+    rows = [
+        dividend("X", day, 0.5, id="one", currency="CAD"),
+        dividend("X", day, 0.5, id="one", currency="USD", ts_recv=late),
+    ]
+    rows[0]["ts_recv"] = datetime(2024, 2, 10, tzinfo=UTC)
+    closes = closes_of(("X", date(2024, 3, 1), 100.0), ("X", date(2024, 3, 5), 100.0))
+    found = adjustments(splits_of([]), dividends_of(rows), closes, SESSIONS)
+    assert found.rows["price_factor_frac"].to_list() == [None, pytest.approx(0.995)]
+    assert found.unresolved.is_empty()
+
+
 def test_restated_close_restates_the_factor() -> None:
     day = date(2024, 3, 6)
     late = datetime(2024, 3, 20, tzinfo=UTC)

@@ -131,13 +131,15 @@ def _cash(bronze: pl.DataFrame) -> pl.DataFrame:
     first = versions.filter(pl.col("version") == 1).sort(*_EVENT, "_event")
     events_once = first.unique(twins, keep="first", maintain_order=True)
     versions = versions.join(events_once, on=[*_EVENT, "_event"], how="semi")
-    before = pl.col("cash_amount").shift(1).over(*_EVENT, "_event", order_by="version")
-    changes = versions.with_columns(_change=pl.col("cash_amount") - before.fill_null(0.0)).sort(
-        *_EVENT, "known_at", "raw_sha256", "ordinal"
-    )
+    payment = [*_EVENT, "_event"]
+    cash, foreign = pl.col("cash_amount"), (~pl.col("_dollars")).cast(pl.Int8)
+    changes = versions.with_columns(
+        _change=cash - cash.shift(1).over(payment, order_by="version").fill_null(0.0),
+        _foreign=foreign - foreign.shift(1).over(payment, order_by="version").fill_null(0),
+    ).sort(*_EVENT, "known_at", "raw_sha256", "ordinal")
     sums = changes.with_columns(
         cash_amount=pl.col("_change").cum_sum().over(*_EVENT),
-        _dollars=pl.col("_dollars").cast(pl.Int8).cum_min().over(*_EVENT) == 1,
+        _dollars=pl.col("_foreign").cum_sum().over(*_EVENT) == 0,
     )
     moments = sums.group_by(*_EVENT, "known_at", maintain_order=True).last()
     return moments.with_columns(
