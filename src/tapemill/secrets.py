@@ -163,9 +163,11 @@ _PATTERNS = tuple(
     for pattern, replacement in (
         # name=value, also percent-encoded, in URLs, shells and key=value logs
         (
-            rf"{_START}((?:{_NAMES}|token|secret|signature)(?:=|%3d)[\"']?){_VALUE}",
+            rf"{_START}((?:{_NAMES}|token|secret|signature)(?:\s?=\s?|%3d)[\"']?){_VALUE}",
             rf"\1{MASK}",
         ),
+        # --name value of command lines
+        (rf"(--(?:{_NAMES}|token|secret)\s+[\"']?){_VALUE}", rf"\1{MASK}"),
         # "name": "value" in JSON and in the repr of a dict, also escaped inside another string
         (
             rf"((?:{_NAMES}|token|secret|authorization)\\?[\"']\s*:\s*b?\\?[\"'])"
@@ -185,7 +187,7 @@ _PATTERNS = tuple(
         ),
         (r"(\b(?:bearer|basic)\s+)(?=[^\s\"'\\]*[0-9=_.\-])(?![*])[^\s\"'\\,;]{8,}", rf"\1{MASK}"),
         # scheme://user:password@host
-        (r"(\b[a-z][a-z0-9+.\-]*://[^\s/:@\"']*:)[^\s/@\"']+(@)", rf"\1{MASK}\2"),
+        (r"(\b[a-z][a-z0-9+.\-]*://[^\s/:@\"']*:)[^\s/\"']+(@)", rf"\1{MASK}\2"),
         # shapes of well-known tokens
         (r"\beyJ[\w-]{8,}\.[\w-]{8,}\.[\w-]+", MASK),
         (r"\b(?:pk|sk)_(?:live_|test_)?[a-z0-9]{12,}", MASK),

@@ -165,3 +165,15 @@ def test_any_registered_value_is_masked_anywhere(value: str) -> None:
     Secret(value, "test.any")
     for text in (f"<{value}>", json.dumps([value]), urllib.parse.quote(f"a {value} b", safe="")):
         assert value not in redact(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "fetch --api-key Hidden77 --all",
+        "aws_secret_access_key = Hidden77",
+        "postgresql://user:Hid@Hidden77@host/lake",
+    ],
+)
+def test_keys_of_command_lines_and_configuration_are_masked(text: str) -> None:
+    assert "Hidden77" not in redact(text)
