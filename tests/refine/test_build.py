@@ -12,6 +12,8 @@ from tapemill.errors import ConflictError, UnknownNameError
 from tapemill.lake import Lake
 from tapemill.lake.control import CellState
 from tapemill.refine import BuildReport, build, check
+from tapemill.refine.recipe import code_version
+from tapemill.refine.recipes import RECIPES
 from tapemill.settings import Settings, load_settings
 
 NOW = FixedClock(int(datetime(2026, 7, 2, tzinfo=UTC).timestamp()) * 10**9)
@@ -289,3 +291,11 @@ def test_unresolved_dividend_is_an_incident_until_the_close_arrives(
     assert lake.control.incidents.open_incidents() == []
     factor = lake.scan("reference.adjustments").collect()["price_factor_frac"].to_list()
     assert factor == [pytest.approx(0.98)]
+
+
+def test_a_change_of_meaning_makes_bars_stale() -> None:
+    """When facts are known, and what columns hold, decide the content as the kernel does."""
+    for target in ("silver.equity_bars_1m", "silver.equity_bars_1d", "silver.short_volume"):
+        modules = RECIPES[target].modules
+        assert {"tapemill.clock.availability", "tapemill.contracts.silver"} <= set(modules)
+        assert RECIPES[target].version != code_version(modules[:-1])

@@ -76,7 +76,7 @@ class Recipe:
     unit : str
         ``"session"`` or ``"symbol"``: what is rebuilt at the least.
     modules : tuple of str
-        Modules of this package whose code decides the content.
+        Modules whose code decides the content: of this package, or with their whole name.
     plan : callable
         Kitchen and code version → plan.
     """
@@ -104,10 +104,11 @@ def code_version(modules: tuple[str, ...]) -> str:
     """
     trees = []
     for module in modules:
-        spec = importlib.util.find_spec(f"tapemill.refine.{module}")
+        name = module if "." in module else f"tapemill.refine.{module}"
+        spec = importlib.util.find_spec(name)
         if spec is None or spec.origin is None:
             raise LakeError(
-                f"the source of tapemill.refine.{module} is not there",
+                f"the source of {name} is not there",
                 next_step="install Tapemill with its sources; builds are stamped with them",
             )
         trees.append(ast.dump(ast.parse(Path(spec.origin).read_text(encoding="utf-8"))))

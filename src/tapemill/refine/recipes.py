@@ -26,7 +26,9 @@ __all__ = ["RECIPES", "unresolved_dividends"]
 
 _MINUTES = ("bronze.massive_bars_1m", "bronze.imported_bars_1m")
 _DAYS = ("bronze.massive_bars_1d", "bronze.imported_bars_1d")
-_BAR_CODE = ("bars", "jumps", "versions", "inputs")
+_MEANING = ("tapemill.clock.availability", "tapemill.contracts.silver")
+"""When facts are known and what columns hold: a change makes every session stale."""
+_BAR_CODE = ("bars", "jumps", "versions", "inputs", *_MEANING)
 _Kernel = Callable[[Kitchen, pl.DataFrame, pl.DataFrame], Refined]
 
 
@@ -171,7 +173,7 @@ RECIPES: dict[str, Recipe] = {
             "silver.short_volume",
             ("bronze.finra_short_volume",),
             "session",
-            ("short_volume", "versions", "inputs"),
+            ("short_volume", "versions", "inputs", *_MEANING),
             _plan_short_volume,
         ),
         Recipe(
