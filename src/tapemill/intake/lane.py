@@ -6,7 +6,7 @@ import asyncio
 from collections import Counter, deque
 from collections.abc import Callable
 
-from tapemill.clock import Clock
+from tapemill.clock import Clock, calendar
 from tapemill.contracts import Drift
 from tapemill.errors import ConflictError, ContractError, RateLimitedError, VendorFaultError
 from tapemill.intake.attempt import Asked, Caller
@@ -16,6 +16,7 @@ from tapemill.intake.governor import Governor
 from tapemill.intake.landing import Lander
 from tapemill.intake.leases import Leases
 from tapemill.intake.pages import PageChain, UnitMemory
+from tapemill.intake.recovery import recover
 from tapemill.intake.run import StopOrder, Stopping, off_loop
 from tapemill.intake.tasks import Task
 from tapemill.intake.wire import Transport
@@ -27,7 +28,9 @@ from tapemill.vendors import Answer, Outcome, Request
 __all__ = ["Lane"]
 
 _POLL_SECONDS = 1.0
+_PATIENT_POLLS = 30
 _UNAUTHORISED = 401
+_RECEIVED = ("stored", "landing")
 _STATES = {
     Outcome.NOT_ENTITLED: CellState.NOT_ENTITLED,
     Outcome.RATE_LIMITED: CellState.RATE_LIMITED,
@@ -92,6 +95,7 @@ class Lane:
         self._units = UnitMemory(lake, settings)
         self._held: list[Task] = []
         self._failed: list[Task] = []
+        self._waited: Counter[str] = Counter()
 
     @property
     def ended(self) -> int:
@@ -153,7 +157,9 @@ class Lane:
             self._held.append(task)
             return
         try:
-            if self._still_open(task):
+            if await self._lands_elsewhere(task):
+                self._held.append(task)
+            elif self._still_open(task):
                 await self._follow(task, token, landing)
             else:
                 self._end(task, TaskState.DONE)
@@ -169,6 +175,24 @@ class Lane:
         except ConflictError:
             # The claim was taken over while this process stood still; its new owner does the work.
             self._held.append(task)
+
+    async def _lands_elsewhere(self, task: Task) -> bool:
+        """Whether another process is landing what a killed holder of this task had received.
+
+        What nobody lands yet is landed here: an answer that was kept is never asked for again.
+        """
+        if not self._leftovers(task):
+            return False
+        await off_loop(self._clock, recover, self._lake, self._settings, calendar("XNYS"))
+        self._waited[task.key] += self._leftovers(task)
+        return self._leftovers(task) and self._waited[task.key] <= _PATIENT_POLLS
+
+    def _leftovers(self, task: Task) -> bool:
+        control = self._lake.control
+        return any(
+            answer.stage in _RECEIVED and answer.owner != control.owner
+            for answer in control.answers.of_task(task.key)
+        )
 
     def _still_open(self, task: Task) -> bool:
         ledger = self._lake.control.ledger
