@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -73,7 +73,7 @@ def run(
             ("already known", count(facts["known"])),
             ("rows landed", count(facts["rows"])),
             ("rows in quarantine", count(facts["quarantined"])),
-            ("sessions", f"{facts['first_session']} to {facts['last_session']}"),
+            ("sessions", _sessions(facts)),
             ("symbols", count(facts["symbols"])),
         ]
         print_table("Imported", ["what", "value"], rows, right=["value"])
@@ -87,6 +87,11 @@ def run(
             where=", ".join(failure.split(":", 1)[0] for failure in facts["failed"][:5]),
             next_step="the reason stands beside each file; the others are imported",
         )
+
+
+def _sessions(facts: dict[str, Any]) -> str:
+    first, last = facts["first_session"], facts["last_session"]
+    return f"{first} to {last}" if first else "none"
 
 
 def _expand(paths: list[Path]) -> list[Path]:

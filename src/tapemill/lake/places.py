@@ -85,8 +85,8 @@ def disk_error(error: OSError, where: str) -> LakeError:
         return LakeError(
             "the disk is full: nothing was committed by this write",
             where=where,
-            next_step="free space (`tapemill purge DATASET --before DATE` shows what can go), then run again; "
-            "the work resumes where it stopped",
+            next_step="free space (`tapemill purge DATASET --before DATE` shows what can go), then "
+            "run again; the work resumes where it stopped",
         )
     if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
         return LakeError(

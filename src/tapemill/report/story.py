@@ -9,6 +9,7 @@ from typing import Any
 
 import polars as pl
 
+from tapemill.clock import calendar
 from tapemill.contracts import contract
 from tapemill.errors import UnknownNameError, did_you_mean
 from tapemill.intake import offered_names
@@ -93,7 +94,11 @@ def tell_story(lake: Lake, dataset: str, symbol: str, session: dt.date) -> Story
     events += _quarantined(lake, family, symbol, session)
     if not events:
         _require_known(lake, symbol)
-        verdicts = ["nothing was ever planned, fetched or imported for this cell"]
+        closed = calendar("CMES" if "futures" in name else "XNYS").closed_reason(session)
+        verdicts = [
+            "nothing was ever planned, fetched or imported for this cell"
+            + (f": {session} is no session ({closed})" if closed else "; `tapemill fetch` can")
+        ]
     events = list(dict.fromkeys(events))
     dated = sorted((e for e in events if e.at), key=lambda e: e.at or EPOCH)
     timeless = [e for e in events if not e.at]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 from collections.abc import Callable, Mapping
 from datetime import date
 from pathlib import Path
@@ -11,11 +12,14 @@ import polars as pl
 
 from tapemill.errors import FileFormatError, UnknownNameError, UsageError, did_you_mean
 from tapemill.vendors.columnmap import column_map, read_bar_file
-from tapemill.vendors.finra.files import read_short_volume
+from tapemill.vendors.finra.files import read_short_volume, sessions_outside
 from tapemill.vendors.finra.requests import FACILITIES
 from tapemill.vendors.massive.flatfiles import read_flat_file
 
 __all__ = ["FILE_KINDS", "ParsedFile", "read_file"]
+
+# The date in FINRA's names: CNMSshvol20201201.txt.
+_DAY = re.compile(r"shvol(20\d\d)(0[1-9]|1[0-2])(0[1-9]|[12]\d|3[01])(?!\d)", re.IGNORECASE)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -126,7 +130,23 @@ def _finra(content: bytes, options: dict[str, str], name: str) -> ParsedFile:
             next_step=did_you_mean(facility, FACILITIES) or f"known: {', '.join(FACILITIES)}",
         )
     file = read_short_volume(content, name=name, facility=facility)
+    _require_named_day(file.frame, name)
     return _parsed("bronze.finra_short_volume", file.frame, file.rejected, file.notes)
+
+
+def _require_named_day(frame: pl.DataFrame, name: str) -> None:
+    """A daily file holds the day it is named after, or it is another file under its name."""
+    found = _DAY.search(name)
+    if found is None:
+        return
+    day = date(*map(int, found.groups()))
+    others = sessions_outside(frame, day, day)
+    if others:
+        raise FileFormatError(
+            f"the file is named after {day} and holds rows of {others[0]}",
+            where=name,
+            next_step="download the file again; if the rows are right, rename it",
+        )
 
 
 def _massive_minute(content: bytes, options: dict[str, str], name: str) -> ParsedFile:
