@@ -30,6 +30,7 @@ __all__ = ["Asked", "Caller"]
 _VENDOR_FAILED = frozenset({Outcome.RATE_LIMITED, Outcome.TRANSIENT, Outcome.BAD_ANSWER})
 _BAD_ANSWER_ATTEMPTS = 2
 _LONG_BODY = 64 * 1024
+_READERS = 2
 _UNAUTHORISED = 401
 
 
@@ -76,6 +77,7 @@ class Caller:
         self._sleep = sleep
         self._random = random.Random(f"{governor.vendor}:{clock.now_ns()}")
         self._tokens = TokenKeeper(settings, clock, governor, transport)
+        self._reading = asyncio.Semaphore(_READERS)
         self._calls = 0
         self.received_bytes = 0
 
@@ -164,7 +166,7 @@ class Caller:
             self._calls += 1
             wire = await self._transport.send(call, arrived)
             received_ns = self._clock.now_ns()
-            answer = judge(request, await self._interpret(request, wire, received_ns))
+            answer = await self._believed(request, wire, received_ns, judge)
             failed, retry_after = answer.outcome in _VENDOR_FAILED, answer.retry_after
         finally:
             if not begun:
@@ -194,13 +196,20 @@ class Caller:
         )
         return Asked(answer, wire, received_ns)
 
-    async def _interpret(self, request: Request, wire: WireAnswer, now_ns: int) -> Answer:
-        base_url = self._settings.massive.base_url
+    async def _believed(
+        self, request: Request, wire: WireAnswer, now_ns: int, judge: Judge
+    ) -> Answer:
+        """What the answer says, with the last word on it."""
+
+        def read() -> Answer:
+            base_url = self._settings.massive.base_url
+            return judge(request, interpret(request, wire, now_ns=now_ns, base_url=base_url))
+
         if len(wire.body) < _LONG_BODY:
-            return interpret(request, wire, now_ns=now_ns, base_url=base_url)
-        return await off_loop(
-            self._clock, interpret, request, wire, now_ns=now_ns, base_url=base_url
-        )
+            return read()
+        # More readers than cores gain nothing and hold several times a page's size each.
+        async with self._reading:
+            return await off_loop(self._clock, read)
 
 
 def _deserves_another(state: tenacity.RetryCallState) -> bool:

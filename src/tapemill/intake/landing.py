@@ -118,12 +118,13 @@ class Lander:
     Notes
     -----
     A batch closes at ``landing.batch_rows`` rows or after ``landing.batch_seconds``; what has
-    queued up by then goes along, up to `BATCH_ROWS`. Producers wait once as many rows are queued
-    as a few pages hold.
+    queued up by then goes along, up to `BATCH_ROWS`. Producers wait while more than `QUEUED_ROWS`
+    rows are queued.
     """
 
-    QUEUED_RECEIPTS = 4
-    BATCH_ROWS = 200_000
+    BATCH_ROWS = 100_000
+    QUEUED_ROWS = 20_000
+    QUEUED_RECEIPTS = 64
 
     def __init__(
         self,
@@ -141,10 +142,15 @@ class Lander:
         self._queue: asyncio.Queue[tuple[Receipt, asyncio.Future[None]] | None] = asyncio.Queue(
             self.QUEUED_RECEIPTS
         )
+        self._queued_rows = 0
+        self._room = asyncio.Condition()
 
     async def put(self, receipt: Receipt) -> asyncio.Future[None]:
         """Hand over a receipt; the future is done once it has landed, or holds why it has not."""
         done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        async with self._room:
+            await self._room.wait_for(lambda: self._queued_rows < self.QUEUED_ROWS)
+            self._queued_rows += receipt.frame.height
         await self._queue.put((receipt, done))
         return done
 
@@ -165,6 +171,9 @@ class Lander:
                 if not waiting:
                     deadline = self._clock.monotonic() + self._settings.landing.batch_seconds
                 waiting.append(entry)
+                async with self._room:
+                    self._queued_rows -= entry[0].frame.height
+                    self._room.notify_all()
             rows = sum(receipt.frame.height for receipt, _ in waiting)
             full = rows >= self._settings.landing.batch_rows
             if full and rows < self.BATCH_ROWS and not self._queue.empty():

@@ -213,9 +213,11 @@ class Lane:
                 self._give_up(task, request, asked)
                 return
             chain.accept(request, asked.answer)
+            following = asked.answer.next
+            del asked  # the body is kept: it need not stay in memory while the rows wait to land
             if receipt is not None:
                 landing.append(await self._lander.put(receipt))
-            following = asked.answer.next
+                del receipt
             if following is not None:
                 self._tell()
         self._end(task, TaskState.DONE)

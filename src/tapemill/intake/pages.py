@@ -34,6 +34,7 @@ class PageChain:
         self._units = units
         self._asked: set[str] = set()
         self._prints: dict[int, int] = {}
+        self._newest: tuple[pl.DataFrame, int] | None = None
 
     def judge(self, request: Request, answer: Answer) -> Answer:
         """The answer, or a bad answer in its place when it does not follow from those before."""
@@ -41,7 +42,7 @@ class PageChain:
             return answer
         if is_cursor_loop({*self._asked, request.key}, answer.next):
             return _bad(answer, f"cursor loop: page {request.page} leads back to an earlier page")
-        earlier = self._prints.get(_fingerprint(answer.frame)) if answer.frame is not None else None
+        earlier = None if answer.frame is None else self._prints.get(self._print(answer.frame))
         if earlier is not None and answer.frame is not None and answer.frame.height:
             return _bad(answer, f"page {request.page} repeats page {earlier} row by row")
         if drift := self._units.changes(request, answer):
@@ -54,8 +55,15 @@ class PageChain:
         """Remember a page that was believed."""
         self._asked.add(request.key)
         if answer.frame is not None:
-            self._prints[_fingerprint(answer.frame)] = request.page
+            self._prints[self._print(answer.frame)] = request.page
             self._units.learn(request, answer.frame)
+            self._newest = None
+
+    def _print(self, frame: pl.DataFrame) -> int:
+        """The fingerprint, taken once for judging and remembering."""
+        if self._newest is None or self._newest[0] is not frame:
+            self._newest = frame, _fingerprint(frame)
+        return self._newest[1]
 
 
 class UnitMemory:

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import contextvars
 import dataclasses
+import functools
+import os
 import signal
 from collections import Counter
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, ParamSpec, TypeVar
 
 from tapemill.clock import Clock, VirtualClock
@@ -16,6 +20,7 @@ __all__ = ["FetchReport", "Listener", "Progress", "StopOrder", "Stopping", "off_
 
 P = ParamSpec("P")
 T = TypeVar("T")
+_WORKERS = 3
 
 
 async def off_loop(clock: Clock, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
@@ -26,7 +31,21 @@ async def off_loop(clock: Clock, function: Callable[P, T], *args: P.args, **kwar
     """
     if isinstance(clock, VirtualClock):
         return function(*args, **kwargs)
-    return await asyncio.to_thread(function, *args, **kwargs)
+    work = functools.partial(contextvars.copy_context().run, function, *args, **kwargs)
+    return await asyncio.get_running_loop().run_in_executor(_workers(), work)
+
+
+@functools.cache
+def _workers() -> ThreadPoolExecutor:
+    """Threads of all fetches of this process: one lands while others read and keep pages.
+
+    More gain nothing, and every thread's allocator holds on to the size of a few pages.
+    """
+    return ThreadPoolExecutor(_WORKERS, thread_name_prefix="tapemill-intake")
+
+
+# A forked child has none of its parent's threads.
+os.register_at_fork(after_in_child=_workers.cache_clear)
 
 
 class Stopping(Exception):  # noqa: N818 - not an error: the order to stop, on its way up

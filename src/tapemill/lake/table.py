@@ -22,6 +22,7 @@ from tapemill.clock.injected import Clock
 from tapemill.contracts import Dataset
 from tapemill.errors import ConflictError, LakeError
 from tapemill.lake.parquet import DENSE_LEVEL, encode
+from tapemill.lake.partitions import Part, parts
 from tapemill.lake.places import Place, disk_error
 from tapemill.lake.seals import Seals
 
@@ -153,7 +154,7 @@ class Table:
         return LakeError(
             f"the table {self.dataset.name} cannot be used: {text.splitlines()[0][:300]}",
             where=self.place.uri,
-            next_step="`tapemill lake verify` names the damaged file; restore it from a backup",
+            next_step="`tapemill verify` names the damaged file; restore it from a backup",
         )
 
     # -- reading -----------------------------------------------------------------------------
@@ -214,22 +215,15 @@ class Table:
         """
         prefix = hashlib.sha256(f"{self.dataset.name}|{token}".encode()).hexdigest()[:16]
         partition = self.dataset.partition
-        if frame.is_empty():
-            return []
-        frame = frame.sort(self.dataset.order, nulls_last=True, maintain_order=True)
-        parts: dict[str, pl.DataFrame] = {"": frame}
-        if partition:
-            parts = {
-                str(keys[0]): part
-                for keys, part in sorted(
-                    frame.partition_by(
-                        partition, as_dict=True, include_key=False, maintain_order=True
-                    ).items()
-                )
-            }
+        order = [name for name in self.dataset.order if name != partition]
 
-        def write(piece: tuple[str, pl.DataFrame]) -> AddAction:
-            value, rows = piece
+        def write(part: Part) -> list[AddAction]:
+            rows = part.of(bare)
+            if order:
+                rows = rows.sort(order, nulls_last=True, maintain_order=True)
+            return [put(part.value, piece) for piece in rows.iter_slices(FILE_ROWS)]
+
+        def put(value: str, rows: pl.DataFrame) -> AddAction:
             content, stats = encode(rows, self.dataset.order, level=level)
             name = f"{prefix}-{hashlib.sha256(content).hexdigest()}.parquet"
             path = f"{partition}={value}/{name}" if partition else name
@@ -243,14 +237,13 @@ class Table:
                 stats,
             )
 
-        pieces = [
-            (value, rows) for value, part in parts.items() for rows in part.iter_slices(FILE_ROWS)
-        ]
-        if len(pieces) == 1:
-            return [write(pieces[0])]
+        bare = frame.drop(partition) if partition else frame
+        found = parts(frame, partition)
+        if len(found) <= 1:
+            return [add for part in found for add in write(part)]
         # One file is packed while another one is on its way to the disk.
         with ThreadPoolExecutor(_WRITERS) as writers:
-            return list(writers.map(write, pieces))
+            return [add for adds in writers.map(write, found) for add in adds]
 
     def removals(self, files: pl.DataFrame, *, change: bool = True) -> list[RemoveAction]:
         """Actions that retire the given live files (rows of :meth:`files`)."""
@@ -337,7 +330,7 @@ class Table:
         raise LakeError(
             f"a commit to {self.dataset.name} was accepted but cannot be found in its log",
             where=self.place.uri,
-            next_step="`tapemill lake verify`, then run the same command again",
+            next_step="`tapemill verify`, then run the same command again",
         )
 
     def checkpoint(self, delta: DeltaTable) -> None:
