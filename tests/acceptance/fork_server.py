@@ -17,6 +17,8 @@ import time
 import traceback
 from pathlib import Path
 
+TESTS = Path(__file__).resolve().parents[1]
+
 
 class ForkServer:
     """The tests' end."""
@@ -29,7 +31,9 @@ class ForkServer:
             text=True,
             env={
                 **os.environ,
-                "PYTHONPATH": str(Path(__file__).resolve().parents[1]),
+                "PYTHONPATH": os.pathsep.join(
+                    [str(Path(__file__).resolve().parents[1]), *sys.path]
+                ),
                 "POLARS_MAX_THREADS": "1",
                 "OPENBLAS_NUM_THREADS": "1",
                 **(environment or {}),

@@ -6,10 +6,14 @@ import asyncio
 import json
 import os
 import time
+from datetime import date
 
-from acceptance.journey import FIRST, LAST, NOW, die_at, settings_for
+from acceptance.journey import LAST, NOW, die_at, settings_for
 from tapemill.intake import fetch, plan_fetch
 from tapemill.lake import Lake
+
+SPEED = 10.0
+"""Seconds of the fast clock in one of the machine's."""
 
 
 class FastClock:
@@ -29,13 +33,12 @@ class FastClock:
 
 
 def share(job, told):
-    """Fetch the lanes of a job; told once it starts and how it ended."""
-    clock = FastClock(job["speed"])
-    settings = settings_for(job["address"], **job["settings"])
+    """Fetch daily bars; tells how it ended, unless it is killed."""
+    clock, settings = FastClock(SPEED), settings_for(job["address"], **job["settings"])
     lake = Lake.open(job["lake"], create=True, clock=clock)
-    plans = [plan_fetch(lake, settings, clock, lane, None, FIRST, LAST) for lane in job["lanes"]]
-    if "dies_after" in job:
-        die_at({"seam": "governor.arrived", "moment": "before", "nth": job["dies_after"]})
-    report = asyncio.run(fetch(lake, settings, clock, plans))
+    first = date.fromisoformat(job["first"])
+    plan = plan_fetch(lake, settings, clock, "bars_1d", None, first, LAST)
+    die_at(job.get("kill"))
+    report = asyncio.run(fetch(lake, settings, clock, plan))
     lake.close()
     os.write(told, json.dumps(report.summary(), default=str).encode() + b"\n")
