@@ -13,7 +13,7 @@ from polars.testing import assert_frame_equal
 
 from lake.rows import DAILY, FACTORS, MINUTE, bars, factors, weekdays
 from tapemill.clock.injected import FixedClock
-from tapemill.contracts import contract
+from tapemill.contracts import Quality, contract
 from tapemill.contracts.ratios import SplitRatio
 from tapemill.errors import ContractError
 from tapemill.lake.adjust import adjust, cumulative_factors
@@ -146,6 +146,16 @@ class TestThroughTheLake:
     def test_without_events_nothing_changes(self, filled):
         filled.tables.replace(FACTORS, contract(FACTORS).empty())
         assert self.ratios(filled, adjust="split") == [1, 1, 1, 1]
+
+    def test_rows_that_the_source_adjusted_are_not_adjusted_twice(self, filled):
+        filled.tables.replace(FACTORS, factors([("AAA", DAYS[2], "split", 0.5, 2.0)]))
+        done = bars(["AAA"], DAYS[:1]).with_columns(
+            quality=pl.lit(int(Quality.ADJUSTED), dtype=pl.Int32)
+        )
+        filled.tables.replace(MINUTE, done, sessions=DAYS[:1])
+        assert self.ratios(filled, adjust="split") == [1, 0.5, 1, 1]
+        with pytest.raises(ContractError, match="no total return"):
+            filled.scan(MINUTE, "AAA", adjust="total_return")
 
     def test_events_apply_from_the_moment_they_are_known(self, filled):
         filled.tables.replace(FACTORS, factors([("AAA", DAYS[2], "split", 0.5, 2.0)]))

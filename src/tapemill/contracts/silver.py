@@ -37,8 +37,8 @@ class Quality(enum.IntFlag):
     """Made by the synthetic world, not by a market."""
     NO_VOLUME = 32
     """The source gives no volume."""
-    NO_DAILY = 64
-    """The daily bar of the same session disagrees or is absent."""
+    ADJUSTED = 64
+    """The source adjusted its prices for splits already: `adjust=` leaves the row as it is."""
 
 
 _BAR = (

@@ -43,7 +43,8 @@ class FileReading(msgspec.Struct, frozen=True):
     @property
     def source(self) -> str:
         """The lane, for the `source` column."""
-        return _SOURCES.get(self.kind, f"import:{self.name}")
+        adjusted = ".adjusted" if self.options.get("adjusted") == "split" else ""
+        return _SOURCES.get(self.kind, f"import:{self.name}{adjusted}")
 
 
 def parts(

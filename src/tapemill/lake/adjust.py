@@ -11,6 +11,7 @@ from typing import Literal
 
 import polars as pl
 
+from tapemill.contracts import Quality
 from tapemill.errors import ContractError, UsageError
 
 __all__ = ["Adjustment", "adjust", "cumulative_factors", "kinds_of"]
@@ -98,6 +99,8 @@ def adjust(bars: pl.LazyFrame, events: pl.DataFrame, mode: Adjustment) -> pl.Laz
     names = bars.collect_schema().names()
     time = [name for name in ("ts_event",) if name in names]
     steps = cumulative_factors(events, mode).lazy()
+    # What the source has adjusted must not be adjusted twice.
+    done = pl.col("quality") & int(Quality.ADJUSTED) != 0 if "quality" in names else pl.lit(False)
     scaled = [(pl.col(name) * pl.col("price_factor")).alias(name) for name in _PRICES]
     scaled.append(pl.col("volume") * pl.col("volume_factor"))
     return (
@@ -112,7 +115,10 @@ def adjust(bars: pl.LazyFrame, events: pl.DataFrame, mode: Adjustment) -> pl.Laz
             allow_exact_matches=False,
             check_sortedness=False,
         )
-        .with_columns(pl.col("price_factor", "volume_factor").fill_null(1.0))
+        .with_columns(
+            pl.when(done).then(1.0).otherwise(pl.col(name).fill_null(1.0)).alias(name)
+            for name in ("price_factor", "volume_factor")
+        )
         .with_columns(expr for expr in scaled if expr.meta.output_name() in names)
         .select(names)
     )

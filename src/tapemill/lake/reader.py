@@ -9,8 +9,8 @@ import polars as pl
 
 from tapemill.clock.eastern import EASTERN
 from tapemill.clock.injected import Clock
-from tapemill.contracts import Dataset, contract
-from tapemill.errors import LakeError, UnknownNameError, UsageError, did_you_mean
+from tapemill.contracts import Dataset, Quality, contract
+from tapemill.errors import ContractError, LakeError, UnknownNameError, UsageError, did_you_mean
 from tapemill.lake.adjust import Adjustment, adjust, kinds_of
 from tapemill.lake.asof import AsOf, Day, as_of_moment, read_range, visible
 from tapemill.lake.pruning import day_column
@@ -69,9 +69,24 @@ class Reader:
         if wanted is not None:
             rows = rows.filter(_among("symbol", wanted))
         rows = visible(rows, dataset, as_of)
+        if mode == "total_return":
+            self._refuse_adjusted(rows, dataset)
         if mode is not None:
             rows = adjust(rows, self._events(dataset, wanted, first, as_of, mode), mode)
         return rows.select(columns) if columns is not None else rows
+
+    def _refuse_adjusted(self, rows: pl.LazyFrame, dataset: Dataset) -> None:
+        """Dividend factors belong to prices as they traded."""
+        if "quality" not in dataset.schema:
+            return
+        adjusted = rows.filter(pl.col("quality") & int(Quality.ADJUSTED) != 0)
+        names = adjusted.select(pl.col("symbol").unique().sort()).head(5).collect()
+        if names.height:
+            raise ContractError(
+                "rows whose source had adjusted them for splits have no total return",
+                where=f"{dataset.name}: {', '.join(names['symbol'])}",
+                next_step="import the prices as they traded, or use adjust='split'",
+            )
 
     def _check_question(
         self,

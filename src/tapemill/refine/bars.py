@@ -165,6 +165,7 @@ def _quality(*, jumps: bool) -> pl.Expr:
         Quality.CONFLICT: pl.col("conflict"),
         Quality.SYNTHETIC: pl.col("source").str.contains("sandbox|synthetic"),
         Quality.NO_VOLUME: pl.col("volume").is_null(),
+        Quality.ADJUSTED: pl.col("source").str.ends_with(".adjusted"),
     }
     if jumps:
         bits[Quality.JUMP] = pl.col("jump") | pl.col("spike")
