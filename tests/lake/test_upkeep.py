@@ -227,3 +227,17 @@ class TestPurge:
         lake.purge(MINUTE, DAYS[2] + dt.timedelta(days=1), dry_run=False)
         with pytest.raises(UnknownNameError):
             lake.scan(MINUTE, "S00")
+
+
+def test_a_checkpoint_whose_pointer_was_never_written_stops_nobody(lake):
+    """A kill between the two, or another process that is between them just now."""
+    lake.tables.append(MINUTE, bars(["AAA"], DAYS), writer="w", sequence=1)
+    lake.compact(MINUTE)
+    place = lake.tables.table(MINUTE).place
+    place.delete("_delta_log/_last_checkpoint")
+    lake.compact(MINUTE)
+    assert lake.verify() == []
+    lake.tables.append(MINUTE, bars(["BBB"], DAYS), writer="w", sequence=2)
+    lake.compact(MINUTE)
+    assert place.exists("_delta_log/_last_checkpoint")
+    assert lake.verify() == []

@@ -78,9 +78,12 @@ class Seals:
         self._place.put_new(_seal(version, kind), content, durable=False)
 
     def seal_checkpoint(self, version: int) -> None:
-        """Seal a checkpoint and the pointer to it."""
+        """Seal a checkpoint and, if it is there, the pointer to it."""
         contents = {_checkpoint(version): self._place.get(_checkpoint(version))}
-        pointer = self._place.get(_POINTER)
+        try:
+            pointer = self._place.get(_POINTER)
+        except FileNotFoundError:
+            pointer = b"{}"
         if json.loads(pointer).get("version") == version:
             contents[_POINTER] = pointer
         self._write(version, "checkpoint", contents)

@@ -337,13 +337,14 @@ class Table:
         """Write a checkpoint of the handle's version, durably and sealed."""
         name = f"_delta_log/{delta.version():020d}.checkpoint.parquet"
         pointer = "_delta_log/_last_checkpoint"
-        # Another writer may be, or have been killed, between the two: the same version gives the
-        # same bytes, so that writing both again does no harm.
-        if not (self.place.exists(name) and self.place.exists(pointer)):
+        if not self.place.exists(name):
             try:
                 delta.create_checkpoint()
             except (DeltaError, OSError) as error:
                 raise self._explain(error) from error
         self.place.sync(name)
-        self.place.sync(pointer)
+        # Another writer may be, or have been killed, between the two: the pointer only spares
+        # readers a listing, and the next checkpoint writes it.
+        if self.place.exists(pointer):
+            self.place.sync(pointer)
         self.seals.seal_checkpoint(delta.version())
