@@ -35,6 +35,13 @@ def test_thirty_minutes_of_429_cost_few_calls_and_lose_nothing(bench, retry_afte
     assert rows.n_unique(["symbol", "session"]) == rows.height
 
 
+def test_a_long_pause_is_said_once_when_it_begins(bench, caplog):
+    bench(faults=[storm()]).run("bars_1d", None)
+    said = [r for r in caplog.records if "vendor paused" in r.getMessage()]
+    assert 1 <= len(said) <= PROBES_IN_STORM + 1
+    assert {record.levelname for record in said} == {"WARNING"}
+
+
 @pytest.mark.acceptance
 def test_a_storm_at_one_vendor_leaves_the_other_its_speed(bench):
     """Defect ssot 3.3: one blocking pool coupled fast vendors to slow ones."""

@@ -11,7 +11,13 @@ import pytest
 
 from tapemill.errors import ConfigError, FileFormatError, UnknownNameError, UsageError
 from tapemill.vendors import read_file
-from tapemill.vendors.columnmap import column_map, load_options, parse_options, suggest
+from tapemill.vendors.columnmap import (
+    column_map,
+    load_options,
+    parse_options,
+    read_bar_file,
+    suggest,
+)
 
 BASE = {"symbol": "SPY", "time": "time", "zone": "America/New_York"}
 
@@ -298,3 +304,11 @@ def test_a_proposal_says_what_it_cannot_tell(tmp_path) -> None:
         suggest(path)
     with pytest.raises(UsageError, match="cannot read"):
         suggest(tmp_path / "absent.csv")
+
+
+def test_a_symbol_that_is_a_column_is_not_taken_for_a_ticker() -> None:
+    text = "symbol,time,open,high,low,close\nAAA,2026-01-05 15:00,1,1,1,1\n"
+    mapped = column_map(parse_options(["symbol=symbol", "time=time", "zone=UTC"]))
+    with pytest.raises(UsageError, match="name every row") as error:
+        read_bar_file(text.encode(), mapped, name="bars.csv")
+    assert "symbol_column=symbol" in error.value.next_step

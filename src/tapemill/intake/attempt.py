@@ -21,7 +21,6 @@ from tapemill.intake.run import off_loop
 from tapemill.intake.tokens import TokenKeeper
 from tapemill.intake.wire import Transport, WireCall
 from tapemill.lake import Lake
-from tapemill.secrets import Secret
 from tapemill.settings import Settings
 from tapemill.vendors import Answer, Outcome, Request, WireAnswer, headers, interpret
 
@@ -126,24 +125,7 @@ class Caller:
             token = await self._tokens.token(request)
         except VendorError as error:
             return Asked(_no_token(error), WireAnswer(0, {}, b""), self._clock.now_ns())
-        grant = await self._governor.admit()
-        # A call that is on the wire is finished and kept, even when the run is told to stop.
-        sending = asyncio.ensure_future(self._send(request, task_key, number, token, grant, judge))
-        try:
-            return await asyncio.shield(sending)
-        except asyncio.CancelledError:
-            await sending
-            raise
-
-    async def _send(
-        self,
-        request: Request,
-        task_key: str,
-        number: int,
-        token: Secret | None,
-        grant: Grant,
-        judge: Judge,
-    ) -> Asked:
+        # Before a call is charged: without a key there is nothing to charge for.
         call = WireCall(
             request.vendor,
             request.base,
@@ -153,6 +135,24 @@ class Caller:
             request.body,
             headers(request, self._settings, token),
         )
+        grant = await self._governor.admit()
+        # A call that is on the wire is finished and kept, even when the run is told to stop.
+        sending = asyncio.ensure_future(self._send(request, call, task_key, number, grant, judge))
+        try:
+            return await asyncio.shield(sending)
+        except asyncio.CancelledError:
+            await sending
+            raise
+
+    async def _send(
+        self,
+        request: Request,
+        call: WireCall,
+        task_key: str,
+        number: int,
+        grant: Grant,
+        judge: Judge,
+    ) -> Asked:
         sent_ns, started = self._clock.now_ns(), self._clock.monotonic()
         begun = False
 

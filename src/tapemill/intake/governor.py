@@ -19,11 +19,15 @@ from tapemill.clock import Clock
 from tapemill.errors import RateLimitedError, VendorFaultError
 from tapemill.intake.breaker import BreakerPolicy, BreakerState
 from tapemill.intake.budget import Budget, VendorFile
+from tapemill.logs import get_logger
 from tapemill.settings import Settings
 
 __all__ = ["Governor", "Grant", "open_governor"]
 
 _JITTER_SECONDS = 0.15
+_LONG_PAUSE_SECONDS = 10.0
+"""Shorter waits are everyday life on a plan of few calls and are not told."""
+_LOG = get_logger(__name__)
 _SERIAL = itertools.count()
 
 
@@ -166,15 +170,24 @@ class Governor:
             Seconds the vendor asked everybody to wait.
         """
         with self._file.lock.acquire(poll_interval=0.002):
-            state = self._load()
+            state, now = self._load(), self._clock.monotonic()
+            before = state.wait(now, self._policy)
             state.settle(
                 grant.name,
-                self._clock.monotonic(),
+                now,
                 self._policy,
                 failed=failed,
                 retry_after=max(retry_after or 0.0, 0.0),
             )
             self._save(state)
+            pause = state.wait(now, self._policy)
+        if before < _LONG_PAUSE_SECONDS <= pause:
+            _LOG.warning(
+                "vendor paused; the run waits and goes on by itself",
+                vendor=self.vendor,
+                seconds=round(pause),
+                failed_probes=state.failed_probes,
+            )
 
     def close(self) -> None:
         """Close the shared file."""

@@ -1,9 +1,9 @@
 """From a JSON array of objects to typed columns, strictly, without losing the rows that break.
 
 Rows of plain numbers alone are read as lines of numbers (``plain_rows``). The next way decodes
-straight into typed structs and holds for every page that keeps its documented shape. A page that does not is decoded generically, its
-changes of shape are named as :class:`Drift`, and rows with a value of the wrong type are set aside
-with the reason while the others are kept.
+straight into typed structs and holds for every page that keeps its documented shape. A page that
+does not is decoded generically, its changes of shape are named as :class:`Drift`, and rows with a
+value of the wrong type are set aside with the reason while the others are kept.
 """
 
 from __future__ import annotations

@@ -103,6 +103,13 @@ def read_bar_file(content: bytes, mapped: ColumnMap, *, name: str = "") -> BarFi
 
 
 def _require(table: pl.DataFrame, mapped: ColumnMap, name: str) -> None:
+    if mapped.symbol and mapped.symbol in table.columns:
+        raise UsageError(
+            f"symbol={mapped.symbol} would name every row {mapped.symbol!r}, and the file has a "
+            "column of that name",
+            where=name,
+            next_step=f"say symbol_column={mapped.symbol} if the column holds the tickers",
+        )
     for column in mapped.columns:
         if column not in table.columns:
             raise UsageError(
