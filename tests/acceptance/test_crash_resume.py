@@ -93,6 +93,9 @@ class Torture:
                 (end,) = self.server.run("walk", self.job(folder, [phase], kill=kill))
                 self.kills += end["killed"]
                 killed_fetching += end["killed"] and phase == "fetch"
+                if phase == "fetch" and dice.random() < 0.4:
+                    # What a killed fetch committed may be merged before it is taken up again.
+                    self.server.run("walk", self.job(folder, ["compact"]))
             self.server.run("walk", self.job(folder, [phase]))
         (end,) = self.server.run("walk", self.job(folder, [*WAY, "build"]))
         assert end["told"][-1]["reports"]["build"]["builds"] == 0
