@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -56,3 +57,14 @@ def real_data() -> Path:
     named = os.environ.get("TAPEMILL_TEST_DATA")
     folder = Path(named) if named else REPO_ROOT.parent / "shared" / "data"
     return require_data(folder, dict(os.environ))
+
+
+@pytest.fixture(autouse=True)
+def _secrets_of_this_test_only() -> Iterator[None]:
+    """Forget afterwards the secrets a test made: "word" as a key would mask every later "word"."""
+    from tapemill import secrets
+
+    registry = secrets._REGISTRY
+    spellings, pattern = set(registry._spellings), registry._pattern
+    yield
+    registry._spellings, registry._pattern = spellings, pattern

@@ -96,13 +96,16 @@ def test_wrong_asks_say_what_to_do(bench, arguments, error, words):
     assert words in raised.value.next_step
 
 
-def test_a_missing_key_is_named_before_anything_is_planned(bench):
+def test_a_missing_key_is_named_before_a_call_is_made_and_a_plan_needs_none(bench):
     place = bench()
     massive = msgspec.structs.replace(place.settings.massive, api_key=None)
     place.settings = msgspec.structs.replace(place.settings, massive=massive)
+    plan = place.plan("bars_1d", None)
+    assert plan.calls > 0
     with pytest.raises(ConfigError) as raised:
-        place.plan("bars_1d", None)
+        place.fetch(plan)
     assert "MASSIVE_API_KEY" in raised.value.next_step
+    assert place.sandbox.calls.count() == 0
     assert place.plan("short_volume", None).calls == 24
 
 

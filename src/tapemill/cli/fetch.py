@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import datetime as dt
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -16,6 +20,7 @@ from tapemill.cli.options import (
     Start,
     Symbols,
     Workplace,
+    load,
     open_workplace,
     parse_range,
     parse_symbols,
@@ -63,22 +68,22 @@ def run(
 
     first, last = parse_range(start, end)
     wanted = parse_symbols(symbols, tickers)
-    place = open_workplace(config, lake, create=not plan_only)
-    plan = plan_fetch(
-        place.lake,
-        place.settings,
-        place.clock,
-        dataset,
-        wanted or None,
-        first,
-        last,
-        via=via,
-        again=again,
-    )
-    _require_something(plan, first, last)
-    if plan_only:
-        show_plan(plan, as_json=as_json)
-        return
+    with _place(config, lake, plan_only=plan_only) as place:
+        plan = plan_fetch(
+            place.lake,
+            place.settings,
+            place.clock,
+            dataset,
+            wanted or None,
+            first,
+            last,
+            via=via,
+            again=again,
+        )
+        _require_something(plan, first, last)
+        if plan_only:
+            show_plan(plan, as_json=as_json)
+            return
     if not as_json:
         show_plan(plan)
     report = run_fetch(place, plan, quiet=as_json)
@@ -88,6 +93,21 @@ def run(
     if report.remaining:
         raise _unfinished(place, plan, report)
     _warn_of_empty(place, plan)
+
+
+@contextlib.contextmanager
+def _place(config: Path | None, lake: str | None, *, plan_only: bool) -> Iterator[Workplace]:
+    """The lake to fetch into; a mere plan for a lake not yet made is one for an empty lake."""
+    location = load(config, lake).lake.location
+    if plan_only and "://" not in location and not Path(location).exists():
+        with tempfile.TemporaryDirectory() as empty:
+            place = open_workplace(config, f"{empty}/lake", create=True)
+            try:
+                yield place
+            finally:
+                place.lake.close()
+        return
+    yield open_workplace(config, lake, create=not plan_only)
 
 
 def _unfinished(place: Workplace, plan: FetchPlan, report: FetchReport) -> VendorError:

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from tapemill.clock import Calendar, Clock, calendar
-from tapemill.errors import TapemillError
+from tapemill.errors import ConfigError, TapemillError
 from tapemill.intake.governor import open_governor
 from tapemill.intake.landing import Landed, Lander
 from tapemill.intake.lane import Lane
@@ -61,15 +61,28 @@ async def fetch(
 
     Raises
     ------
+    ConfigError
+        The key of a vendor that would be called is not set.
     LakeError
         The lake cannot be written: disk full, read-only.
     """
     plans = [plan] if isinstance(plan, FetchPlan) else list(plan)
+    _require_keys(plans, settings)
     run = _Run(lake, settings, clock, plans, progress, transport)
     try:
         return await run.carry_out()
     except BaseExceptionGroup as group:
         raise _first_error(group) from group
+
+
+def _require_keys(plans: Sequence[FetchPlan], settings: Settings) -> None:
+    called = {plan.vendor for plan in plans if plan.tasks}
+    if "massive" in called and settings.massive.api_key is None:
+        raise ConfigError(
+            "there is no key for Massive",
+            where="massive.api_key",
+            next_step="export MASSIVE_API_KEY=… (or POLYGON_API_KEY); short_volume needs no key",
+        )
 
 
 def shared_state_folder(lake: Lake) -> Path:

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from tapemill.clock import Calendar, Clock, calendar
-from tapemill.errors import ConfigError, DateError, UsageError
+from tapemill.errors import DateError, UsageError
 from tapemill.intake.catalogue import Offer, offer
 from tapemill.intake.coverage import SNAPSHOTS, snapshot_session
 from tapemill.intake.entitlement import Entitled, clamp, window
@@ -128,13 +128,10 @@ def plan_fetch(
         No such dataset.
     UsageError
         Symbols are missing, or the route does not exist.
-    ConfigError
-        The vendor's key is not set.
     DateError
         The range lies beyond the calendar.
     """
     wanted = offer(dataset, via)
-    _require_key(wanted, settings)
     sessions = calendar("XNYS")
     names = _names(wanted, symbols)
     entitled = _entitled(wanted, settings, sessions, clock.now_ns(), start, end)
@@ -163,15 +160,6 @@ def plan_fetch(
         closed=tuple(entitled.out_of_window),
         hours=_hours(settings, wanted.vendor, calls),
     )
-
-
-def _require_key(wanted: Offer, settings: Settings) -> None:
-    if wanted.vendor == "massive" and settings.massive.api_key is None:
-        raise ConfigError(
-            "there is no key for Massive",
-            where="massive.api_key",
-            next_step="export MASSIVE_API_KEY=… (or POLYGON_API_KEY); short_volume needs no key",
-        )
 
 
 def _names(wanted: Offer, symbols: Sequence[str] | None) -> list[str]:

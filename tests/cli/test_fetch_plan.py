@@ -1,0 +1,47 @@
+"""A plan costs nothing: no call, no key, no lake."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from tapemill.cli.app import main
+
+
+@pytest.fixture(autouse=True)
+def evening(monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("TAPEMILL_CLOCK_NOW", "2026-06-30T21:00:00-04:00")
+    monkeypatch.setenv("TAPEMILL_LAKE", str(tmp_path / "lake"))
+    for name in ("MASSIVE_API_KEY", "POLYGON_API_KEY"):
+        monkeypatch.delenv(name, raising=False)
+
+
+def plan(arguments: str, capsys) -> dict:
+    with pytest.raises(SystemExit) as end:
+        main(["fetch", *arguments.split(), "--plan", "--json"])
+    assert end.value.code in (0, None)
+    return json.loads(capsys.readouterr().out)
+
+
+def test_a_plan_needs_no_lake_and_makes_none(tmp_path, capsys):
+    facts = plan("bars_1m SPY QQQ --start 2026-06-01 --end 2026-06-26", capsys)
+    # 2026-06-19 is a holiday: 19 sessions of two symbols, one page each, at five calls a minute.
+    assert (facts["pending"], facts["complete"], facts["calls"]) == (38, 0, 2)
+    assert facts["bytes"] > 0
+    assert not (tmp_path / "lake").exists()
+
+
+def test_a_plan_prefers_the_whole_market_where_it_is_cheaper(capsys):
+    few = plan("bars_1d SPY --start 2025-07-01 --end 2026-06-26", capsys)
+    many = plan("bars_1d --start 2026-06-01 --end 2026-06-26", capsys)
+    assert few["calls"] == 1
+    assert many["calls"] == 19
+    assert many["hours"] == pytest.approx(19 / 5 / 60, rel=0.5)
+
+
+def test_what_the_plan_does_not_reach_is_counted_and_not_called(capsys):
+    facts = plan("bars_1d SPY --start 2023-01-03 --end 2026-06-26", capsys)
+    assert facts["out_of_window"] > 300
+    assert facts["calls"] <= 2
