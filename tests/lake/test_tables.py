@@ -365,7 +365,7 @@ except LakeError as error:
         for folder, _, _ in os.walk(tmp_path):
             Path(folder).chmod(0o555)
         parents = [tmp_path, *tmp_path.parents]
-        modes = {parent: parent.stat().st_mode for parent in parents[:3]}
+        modes = {parent: parent.stat().st_mode for parent in parents[:4]}
         try:
             if os.getuid() == 0:
                 for parent in modes:
