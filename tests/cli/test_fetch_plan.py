@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import json
 
 import pytest
 
 from tapemill.cli.app import main
+from tapemill.clock import eastern_ns
+from tapemill.world import Market, Sandbox, SandboxThread
 
 
 @pytest.fixture(autouse=True)
@@ -45,3 +48,22 @@ def test_what_the_plan_does_not_reach_is_counted_and_not_called(capsys):
     facts = plan("bars_1d SPY --start 2023-01-03 --end 2026-06-26", capsys)
     assert facts["out_of_window"] > 300
     assert facts["calls"] <= 2
+
+
+def test_a_refused_refetch_of_complete_cells_is_not_passed_over(tmp_path, monkeypatch, capsys):
+    market = Market(3, symbols=["SPY"], start=dt.date(2026, 6, 22), end=dt.date(2026, 6, 30))
+    now = eastern_ns(dt.date(2026, 6, 30), 21)
+    words = ["fetch", "bars_1m", "SPY", "--start", "2026-06-22", "--end", "2026-06-26"]
+
+    def fetch(*more: str, keys: list[str]) -> int:
+        with SandboxThread(Sandbox(market, now_ns=now, api_keys=keys)) as vendor:
+            monkeypatch.setenv("TAPEMILL_MASSIVE_BASE_URL", vendor.base_url)
+            with pytest.raises(SystemExit) as end:
+                main([*words, *more])
+        return end.value.code or 0
+
+    monkeypatch.setenv("MASSIVE_API_KEY", "right-key-0001")
+    assert fetch(keys=["right-key-0001"]) == 0
+    capsys.readouterr()
+    assert fetch("--again", keys=["another-key-0002"]) == 3
+    assert "does not accept the key" in capsys.readouterr().err

@@ -92,6 +92,13 @@ def run(
         raise KeyboardInterrupt
     if report.remaining:
         raise _unfinished(place, plan, report)
+    failed = report.tasks.get("failed", 0)
+    if report.stopped or failed:
+        raise VendorFaultError(
+            "; ".join(report.stopped) or f"{failed:,} answers could not be believed",
+            where=f"{plan.dataset} of {plan.vendor}: complete cells keep what they had",
+            next_step="`tapemill status` shows the incidents; repeat with --again afterwards",
+        )
     _warn_of_empty(place, plan)
 
 
