@@ -71,6 +71,25 @@ def _declared_next_morning(delay_minutes: int) -> pl.Expr:
     return pl.coalesce(declared, _ex_date_open(delay_minutes))
 
 
+def _five_minute_end(delay_minutes: int) -> pl.Expr:
+    start = -(-pl.col("ts_event") // 1000)
+    known = start + 5 * _BAR_MICROSECONDS + delay_minutes * _MINUTE_MICROSECONDS
+    return known.cast(pl.Datetime("us", "UTC"))
+
+
+def _otc_publication(_delay_minutes: int) -> pl.Expr:
+    return eastern_datetime(pl.col("last_update_date"), 18)
+
+
+def _short_interest_publication(_delay_minutes: int) -> pl.Expr:
+    # FINRA publishes on the seventh business day; two more leave room for holidays.
+    return eastern_datetime(pl.col("settlement_date").dt.add_business_days(9, roll="forward"), 18)
+
+
+def _effective_date(_delay_minutes: int) -> pl.Expr:
+    return eastern_datetime(pl.col("valid_from"), 4)
+
+
 def _received(_delay_minutes: int) -> pl.Expr:
     return pl.col("ts_recv").cast(pl.Datetime("us", "UTC"))
 
@@ -115,6 +134,37 @@ AVAILABILITY_RULES: dict[str, AvailabilityRule] = {
             ("ts_recv",),
             "The moment the answer arrived here.",
             _received,
+        ),
+        AvailabilityRule(
+            "five_minute_end",
+            ("ts_event",),
+            "End of the five-minute sum plus the delay of the feed.",
+            _five_minute_end,
+        ),
+        AvailabilityRule(
+            "otc_publication",
+            ("last_update_date",),
+            "18:00 New York of the date on which FINRA published, or last restated, the week.",
+            _otc_publication,
+        ),
+        AvailabilityRule(
+            "short_interest_publication",
+            ("settlement_date",),
+            "18:00 New York nine weekdays after settlement: FINRA publishes on the seventh business"
+            " day, and two holidays may lie in between.",
+            _short_interest_publication,
+        ),
+        AvailabilityRule(
+            "effective_date",
+            ("valid_from",),
+            "04:00 New York of the date from which the membership counts.",
+            _effective_date,
+        ),
+        AvailabilityRule(
+            "flow_evening",
+            ("session",),
+            "18:00 New York of the session: the row was computed from what was known by then.",
+            _finra_evening,
         ),
     )
 }

@@ -9,6 +9,8 @@ from __future__ import annotations
 from tapemill.contracts.bronze import BRONZE
 from tapemill.contracts.dataset import Column, Dataset, RowCheck
 from tapemill.contracts.drift import Drift, compare_fields, unit_changes
+from tapemill.contracts.gold import GOLD
+from tapemill.contracts.metrics import Metric
 from tapemill.contracts.ops import OPS
 from tapemill.contracts.ratios import SplitRatio
 from tapemill.contracts.reference import REFERENCE
@@ -20,6 +22,7 @@ __all__ = [
     "Column",
     "Dataset",
     "Drift",
+    "Metric",
     "Quality",
     "RowCheck",
     "SplitRatio",
@@ -29,7 +32,7 @@ __all__ = [
 ]
 
 DATASETS: dict[str, Dataset] = {
-    dataset.name: dataset for dataset in (*BRONZE, *SILVER, *REFERENCE, *OPS)
+    dataset.name: dataset for dataset in (*BRONZE, *SILVER, *REFERENCE, *GOLD, *OPS)
 }
 
 

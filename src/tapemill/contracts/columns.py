@@ -13,6 +13,7 @@ __all__ = [
     "PROVENANCE",
     "QUANTITY",
     "SYMBOL",
+    "TAPE_SUMS",
     "UTC_US",
     "VERSIONS",
     "YEAR",
@@ -62,6 +63,31 @@ def ohlc(unit: str = "USD/share") -> tuple[Column, ...]:
         for name, f in (("open", "o"), ("high", "h"), ("low", "l"), ("close", "c"))
     )
 
+
+def _volume(name: str, description: str) -> Column:
+    return Column(name, pl.Float64(), description, "shares")
+
+
+TAPE_SUMS = (
+    _volume("lit_buy_volume", "Exchange prints, inferred buys"),
+    _volume("lit_sell_volume", "Exchange prints, inferred sells"),
+    _volume("lit_unclassified_volume", "Exchange prints, side unknown"),
+    _volume("trf_buy_volume", "TRF prints, inferred buys"),
+    _volume("trf_sell_volume", "TRF prints, inferred sells"),
+    _volume("trf_unclassified_volume", "TRF prints, side unknown"),
+    _volume("quote_rule_volume", "Of the classified: by the prevailing quote (at or through it)"),
+    _volume("midpoint_volume", "Of the classified: by side of the midpoint"),
+    _volume("tick_rule_volume", "Of the classified: by the tick rule"),
+    _volume("retail_buy_volume", "TRF prints with a sub-penny fraction that marks a retail buy"),
+    _volume("retail_sell_volume", "TRF prints with a sub-penny fraction of a retail sale"),
+    _volume("odd_lot_volume", "Prints under a round lot"),
+    _volume("block_volume", "Prints of 10,000 shares or 200,000 dollars and more"),
+    _volume("auction_volume", "Opening and closing auctions; in no other sum"),
+    _volume("ineligible_volume", "Prints whose conditions say nothing of now; in no other sum"),
+    Column("prints", pl.Int64(), "Prints summed, auctions and ineligible ones included", "count"),
+    Column("dollar_volume", pl.Float64(), "Σ price · size of the eligible prints", "USD"),
+)
+"""Five minutes of a symbol's prints, each print's side inferred and then forgotten."""
 
 BAR_CHECKS = (
     RowCheck(

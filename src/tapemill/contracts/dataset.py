@@ -26,6 +26,11 @@ KNOWN_AT_RULES = (
     "ex_date_open",
     "declared_next_morning",
     "received",
+    "five_minute_end",
+    "otc_publication",
+    "short_interest_publication",
+    "effective_date",
+    "flow_evening",
 )
 
 

@@ -30,4 +30,20 @@ OPS = (
         event_column="session",
         known_at="received",
     ),
+    Dataset(
+        "ops.signal_versions",
+        "Inference versions of composite signals: which code and which parameters.",
+        (
+            Column("inference_version", pl.String(), "Digest of both, 12 hex digits"),
+            Column("signal", pl.String(), "Dataset that the version writes"),
+            Column("code_digest", pl.String(), "SHA-256 of the code as a program"),
+            Column("parameters", pl.String(), "JSON, keys sorted"),
+            Column("registered_at", UTC_US, "When it was first used", "us UTC"),
+        ),
+        key=("inference_version", "signal"),
+        order=("signal", "inference_version"),
+        partition="",
+        event_column="registered_at",
+        known_at="received",
+    ),
 )

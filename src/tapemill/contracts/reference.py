@@ -86,4 +86,43 @@ REFERENCE = (
         known_at="received",
         versioned=True,
     ),
+    Dataset(
+        "reference.memberships",
+        "Members of indices, sectors and themes with effective dates, versioned.",
+        (
+            Column("group", pl.String(), "Name of the group"),
+            Column("kind", pl.String(), "index, sector or theme"),
+            SYMBOL,
+            Column("weight_frac", pl.Float64(), "Weight in the group", "fraction", nullable=True),
+            Column("valid_from", pl.Date(), "First session as a member", "date ET"),
+            Column(
+                "valid_to", pl.Date(), "Last session as a member; null = still", "date ET", True
+            ),
+            *VERSIONS,
+        ),
+        key=("group", "symbol", "valid_from"),
+        order=("group", "symbol", "valid_from", "version"),
+        partition="",
+        event_column="valid_from",
+        known_at="effective_date",
+        versioned=True,
+    ),
+    Dataset(
+        "reference.symbols",
+        "One instrument's symbol in each house's style: FINRA, Massive, exchange tape.",
+        (
+            SYMBOL,
+            Column("finra_symbol", pl.String(), "As in FINRA's daily files, e.g. BRK/B, AAICpC"),
+            Column("security_class", pl.String(), "common, class_share, preferred, warrant, …"),
+            Column("root", pl.String(), "Symbol of the company's common stock"),
+            Column("is_test", pl.Boolean(), "A test symbol of an exchange"),
+            Column("first_session", pl.Date(), "First seen in FINRA's files", "date ET"),
+            Column("last_session", pl.Date(), "Last seen in FINRA's files", "date ET"),
+        ),
+        key=("finra_symbol",),
+        order=("finra_symbol",),
+        partition="",
+        event_column="first_session",
+        known_at="finra_evening",
+    ),
 )

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import datetime
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import polars as pl
@@ -19,6 +19,7 @@ from tapemill.contracts import contract
 from tapemill.errors import ConflictError, UnknownNameError, did_you_mean
 from tapemill.lake import Lake
 from tapemill.lake.control import this_process
+from tapemill.lake.pruning import day_column
 from tapemill.lake.quarantine import quarantine_rows
 from tapemill.refine.recipe import Kitchen, Product, Recipe
 from tapemill.refine.recipes import RECIPES, unresolved_dividends
@@ -81,6 +82,8 @@ def build(
     clock: Clock,
     targets: Sequence[str] | None = None,
     progress: Progress | None = None,
+    *,
+    recipes: Mapping[str, Recipe] = RECIPES,
 ) -> BuildReport:
     """Bring targets up to date, with everything they are made from.
 
@@ -91,9 +94,11 @@ def build(
     clock : Clock
         Measures how long builds take; it decides no content.
     targets : sequence of str, optional
-        Silver or reference datasets; all of them by default.
+        Datasets that a recipe makes; all of them by default.
     progress : callable, optional
         Called with units done, units in all and a note.
+    recipes : mapping, optional
+        Target → recipe, in building order; those of higher rooms are passed in with these.
 
     Returns
     -------
@@ -108,7 +113,7 @@ def build(
     """
     kitchen = Kitchen(lake, settings)
     reports = []
-    for recipe in _wanted(targets):
+    for recipe in _wanted(targets, recipes):
         report = TargetReport(recipe.target)
         started = clock.monotonic()
         with _Claimed(kitchen, recipe) as claim:
@@ -118,22 +123,22 @@ def build(
     return BuildReport(tuple(reports))
 
 
-def _wanted(targets: Sequence[str] | None) -> Iterator[Recipe]:
+def _wanted(targets: Sequence[str] | None, recipes: Mapping[str, Recipe]) -> Iterator[Recipe]:
     """Recipes of the targets and of whatever they read, in the order of the registry."""
     wanted: set[str] = set()
-    waiting = list(RECIPES if targets is None else targets)
+    waiting = list(recipes if targets is None else targets)
     for name in waiting:
-        if name not in RECIPES:
+        if name not in recipes:
             raise UnknownNameError(
                 f"no recipe makes {name!r}",
-                next_step=did_you_mean(name, RECIPES) or f"targets: {', '.join(RECIPES)}",
+                next_step=did_you_mean(name, recipes) or f"targets: {', '.join(recipes)}",
             )
     while waiting:
         name = waiting.pop()
         if name not in wanted:
             wanted.add(name)
-            waiting += [source for source in RECIPES[name].inputs if source in RECIPES]
-    return (recipe for name, recipe in RECIPES.items() if name in wanted)
+            waiting += [source for source in recipes[name].inputs if source in recipes]
+    return (recipe for name, recipe in recipes.items() if name in wanted)
 
 
 class _Claimed:
@@ -238,6 +243,11 @@ def _batch_size(lake: Lake, recipe: Recipe, units: Sequence[str]) -> int:
 
 def _swap(lake: Lake, recipe: Recipe, batch: Sequence[str], product: Product) -> None:
     tables, target = lake.tables, recipe.target
+    if recipe.append:
+        if product.rows.height:
+            sequence = (tables.committed(target, _WRITER) or 0) + 1
+            tables.append(target, product.rows, writer=_WRITER, sequence=sequence)
+        return
     if recipe.unit == "session":
         sessions = [datetime.date.fromisoformat(unit) for unit in batch]
         if product.rows.height or tables.exists(target):
@@ -274,7 +284,8 @@ def _swap_quarantined(
 
 
 def _rows_by_unit(recipe: Recipe, rows: pl.DataFrame) -> dict[str, int]:
-    column = "session" if recipe.unit == "session" else contract(recipe.target).key[0]
+    declared = contract(recipe.target)
+    column = day_column(declared) if recipe.unit == "session" else declared.key[0]
     counted = rows.group_by(column).len()
     return {str(unit): count for unit, count in counted.iter_rows()}
 

@@ -74,11 +74,14 @@ class Recipe:
     inputs : tuple of str
         Datasets it is made from; those made by recipes are built first.
     unit : str
-        ``"session"`` or ``"symbol"``: what is rebuilt at the least.
+        ``"session"`` (the dataset's date: a session, a week, a settlement date) or ``"symbol"``:
+        what is rebuilt at the least.
     modules : tuple of str
         Modules whose code decides the content: of this package, or with their whole name.
     plan : callable
         Kitchen and code version → plan.
+    append : bool
+        Rows are added and none is ever replaced; `make` leaves out what is there already.
     """
 
     target: str
@@ -86,6 +89,7 @@ class Recipe:
     unit: str
     modules: tuple[str, ...]
     plan: Callable[[Kitchen, str], Plan]
+    append: bool = False
 
     @property
     def version(self) -> str:

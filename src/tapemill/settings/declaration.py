@@ -23,6 +23,7 @@ __all__ = [
     "ChecksSettings",
     "ClockSettings",
     "FinraSettings",
+    "FlowSettings",
     "LakeSettings",
     "LandingSettings",
     "LeaseSettings",
@@ -195,6 +196,58 @@ class ChecksSettings(msgspec.Struct, frozen=True, kw_only=True):
     ] = 1000.0
 
 
+class FlowSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """Off-exchange flow: baselines, who takes part in the scan, how old a week may be."""
+
+    baseline_sessions: Annotated[
+        int, _about("Sessions before an evening that make its baseline", "sessions", ge=15, le=252)
+    ] = 60
+    baseline_min_days: Annotated[
+        int, _about("Least valid sessions in a baseline", "sessions", ge=5, le=252)
+    ] = 15
+    median_sessions: Annotated[int, _about("Window of median volumes", "sessions", ge=5, le=60)] = (
+        20
+    )
+    min_price: Annotated[float, _about("Least price of a scanned name", "USD", ge=0)] = 3.0
+    min_dollar_volume: Annotated[
+        float, _about("Least median dollar volume, where prices are known", "USD", ge=0)
+    ] = 5_000_000.0
+    min_off_exchange_volume: Annotated[
+        float, _about("Least median off-exchange volume, where prices are missing", "shares", ge=0)
+    ] = 200_000.0
+    min_presence_frac: Annotated[
+        float, _about("Least share of baseline sessions with a row", "fraction", ge=0, le=1)
+    ] = 0.95
+    min_tape_volume: Annotated[
+        float, _about("No imbalance under this classified volume", "shares", ge=0)
+    ] = 10_000.0
+    otc_expiry_t1_sessions: Annotated[
+        int, _about("A Tier 1 week expires so long after it ended", "sessions", ge=1)
+    ] = 20
+    otc_expiry_t2_sessions: Annotated[
+        int, _about("Any other week expires so long after it ended", "sessions", ge=1)
+    ] = 30
+    direction_weight: Annotated[
+        float, _about("Weight of the tape's direction in the composite", "weight", ge=0)
+    ] = 0.4
+    pressure_weight: Annotated[
+        float, _about("Weight of short-share pressure in the composite", "weight", ge=0)
+    ] = 0.6
+    label_enter: Annotated[float, _about("Score at which a label begins", "score", gt=0, le=1)] = (
+        0.35
+    )
+    label_exit: Annotated[float, _about("Score at which it ends", "score", ge=0, le=1)] = 0.15
+    divergence: Annotated[
+        float, _about("Both beyond this, with opposite signs: divergent", "score", gt=0, le=1)
+    ] = 0.25
+    min_confidence: Annotated[
+        float, _about("Below it the label is insufficient", "fraction", ge=0, le=1)
+    ] = 0.5
+    persistence_evenings: Annotated[
+        int, _about("Evenings in a row that a new label must hold", "evenings", ge=1, le=5)
+    ] = 1
+
+
 class LogsSettings(msgspec.Struct, frozen=True, kw_only=True):
     """Messages on standard error."""
 
@@ -234,6 +287,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     landing: LandingSettings = LandingSettings()
     lease: LeaseSettings = LeaseSettings()
     checks: ChecksSettings = ChecksSettings()
+    flow: FlowSettings = FlowSettings()
     logs: LogsSettings = LogsSettings()
     clock: ClockSettings = ClockSettings()
     origins: dict[str, str] = field(default_factory=dict)
