@@ -68,6 +68,22 @@ def utc(*parts: int) -> datetime:
             {},
             utc(2024, 1, 20, 9),
         ),
+        (
+            "five_minute_end",
+            {"ts_event": eastern_ns(date(2024, 7, 8), 9, 30)},
+            {},
+            utc(2024, 7, 8, 13, 50),
+        ),
+        ("otc_publication", {"last_update_date": date(2022, 7, 29)}, {}, utc(2022, 7, 29, 22)),
+        # FINRA's own calendar: settled 2025-12-15, published 2025-12-24.
+        (
+            "short_interest_publication",
+            {"settlement_date": date(2025, 12, 15)},
+            {},
+            utc(2025, 12, 26, 23),
+        ),
+        ("effective_date", {"valid_from": date(2024, 1, 2)}, {}, utc(2024, 1, 2, 9)),
+        ("flow_evening", {"session": date(2024, 3, 8)}, {}, utc(2024, 3, 8, 23)),
         ("received", {"ts_recv": utc(2024, 1, 20, 9, 1, 2)}, {}, utc(2024, 1, 20, 9, 1, 2)),
     ],
 )
@@ -95,6 +111,9 @@ def test_every_rule_names_its_columns() -> None:
             "ex_date": pl.Date,
             "declaration_date": pl.Date,
             "ts_recv": UTC_US,
+            "last_update_date": pl.Date,
+            "settlement_date": pl.Date,
+            "valid_from": pl.Date,
         }
     )
     for name, rule in AVAILABILITY_RULES.items():
