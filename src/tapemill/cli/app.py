@@ -22,6 +22,7 @@ from tapemill.cli import (
     output,
     purge,
     sandbox,
+    scan,
     sql,
     status,
     verify,
@@ -57,9 +58,10 @@ app.command("fetch", help=fetch.HELP)(fetch.run)
 app.command("import", help=imports.HELP, short_help="Import files that are already here.")(
     imports.run
 )
-app.command("build", help=build.HELP, short_help="Refine bronze into silver; only what changed.")(
-    build.run
-)
+app.command(
+    "build", help=build.HELP, short_help="Refine bronze into silver and gold; only what changed."
+)(build.run)
+app.add_typer(scan.app, name="scan", short_help="Rank what is unusual on an evening.")
 app.command("check", help=check.HELP, short_help="Judge coverage and quality; exit 1 on red.")(
     check.run
 )

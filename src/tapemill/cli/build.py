@@ -1,4 +1,4 @@
-"""`tapemill build`: bronze to silver, only what changed."""
+"""`tapemill build`: bronze to silver and gold, only what changed."""
 
 from __future__ import annotations
 
@@ -9,12 +9,13 @@ import typer
 from tapemill.cli.options import Config, Json, LakePath, open_workplace
 from tapemill.cli.output import count, print_json, print_line, print_table
 
-HELP = """Refine bronze into silver and reference tables; only what changed is built.
+HELP = """Refine bronze into silver, reference and gold tables; only what changed is built.
 
 \b
 Examples:
   tapemill build
   tapemill build silver.equity_bars_1m
+  tapemill build gold.flow_daily gold.composite_signal
 
 Without targets everything is brought up to date. Running it again with nothing new builds nothing.
 """
@@ -30,17 +31,11 @@ def run(
 ) -> None:
     """Bring silver up to date."""
     from tapemill.cli.progress import StepProgress
-    from tapemill.refine import build
+    from tapemill.cli.recipes import build_all
 
     place = open_workplace(config, lake)
     with StepProgress("build", quiet=as_json) as bar:
-        report = build(
-            place.lake,
-            place.settings,
-            place.clock,
-            targets or None,
-            progress=None if as_json else bar.step,
-        )
+        report = build_all(place, targets or None, None if as_json else bar.step)
     facts = report.summary()
     if as_json:
         print_json(facts)

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-__all__ = ["Matrix", "Panel", "matrix_of", "placed"]
+__all__ = ["Matrix", "Panel", "matrices_of", "matrix_of"]
 
 Matrix = npt.NDArray[np.float64]
 
@@ -59,20 +59,45 @@ class Panel:
         return self.sessions.index(session)
 
 
-def placed(
-    rows: pl.DataFrame, symbols: Sequence[str], sessions: Sequence[date]
-) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], pl.DataFrame]:
-    """Row and column of each fact, and the facts that lie on the axes, in the same order."""
-    down = pl.DataFrame({"symbol": symbols, "_row": np.arange(len(symbols), dtype=np.int64)})
+def matrices_of(
+    rows: pl.DataFrame,
+    values: Sequence[str],
+    symbols: Sequence[str],
+    sessions: Sequence[date],
+    *,
+    empty: float = np.nan,
+) -> dict[str, Matrix]:
+    """Columns of facts as matrices.
+
+    Parameters
+    ----------
+    rows : pl.DataFrame
+        ``symbol``, ``session`` and `values`, at most one row a symbol and session; rows that lie
+        off the axes are left out.
+    values : sequence of str
+    symbols : sequence of str
+    sessions : sequence of date
+    empty : float
+        Where there is no row, or a null.
+
+    Returns
+    -------
+    dict of str to ndarray
+        Name → float64, shape (symbols, sessions).
+    """
+    down = pl.DataFrame({"symbol": symbols, "_row": np.arange(len(symbols))})
     across = pl.DataFrame(
         {"session": pl.Series(sessions, dtype=pl.Date), "_column": np.arange(len(sessions))}
     )
-    kept = rows.join(down, on="symbol").join(across, on="session")
-    return (
-        kept["_row"].to_numpy(),
-        kept["_column"].cast(pl.Int64).to_numpy(),
-        kept.drop("_row", "_column"),
-    )
+    kept = rows.select("symbol", "session", *values).join(down, on="symbol")
+    kept = kept.join(across, on="session")
+    places = kept["_row"].to_numpy(), kept["_column"].to_numpy()
+    found = {}
+    for name in values:
+        matrix = np.full((len(symbols), len(sessions)), empty, dtype=np.float64)
+        matrix[places] = kept[name].cast(pl.Float64).fill_null(empty).to_numpy()
+        found[name] = matrix
+    return found
 
 
 def matrix_of(
@@ -83,23 +108,5 @@ def matrix_of(
     *,
     empty: float = np.nan,
 ) -> Matrix:
-    """One column of facts as a matrix.
-
-    Parameters
-    ----------
-    rows : pl.DataFrame
-        ``symbol``, ``session`` and `value`, at most one row a symbol and session.
-    value : str
-    symbols : sequence of str
-    sessions : sequence of date
-    empty : float
-        Where there is no row, or a null.
-
-    Returns
-    -------
-    ndarray of float64, shape (symbols, sessions)
-    """
-    down, across, kept = placed(rows, symbols, sessions)
-    found = np.full((len(symbols), len(sessions)), empty, dtype=np.float64)
-    found[down, across] = kept[value].cast(pl.Float64).fill_null(empty).to_numpy()
-    return found
+    """One column of facts as a matrix; see :func:`matrices_of`."""
+    return matrices_of(rows, (value,), symbols, sessions, empty=empty)[value]

@@ -1,0 +1,238 @@
+"""How the gold tables of flow are made: which evenings, from what, by which code."""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Callable, Sequence
+
+import msgspec
+import polars as pl
+
+from tapemill.contracts import contract
+from tapemill.flow.composite import composite_rows
+from tapemill.flow.daily import daily_rows
+from tapemill.flow.evening import sessions_before
+from tapemill.flow.fingerprints import evening_digests, window_digests
+from tapemill.flow.groups import group_rows
+from tapemill.flow.inputs import EveningInputs
+from tapemill.flow.macro import macro_rows
+from tapemill.flow.scan import scan_rows
+from tapemill.flow.signals import current_signals, new_revisions, register_version
+from tapemill.flow.visible import FLOW_LOOKBACK, SCAN_LOOKBACK, evening_inputs
+from tapemill.refine.recipe import Kitchen, Plan, Product, Recipe, digest_of
+from tapemill.settings import Settings
+
+__all__ = ["GOLD_RECIPES"]
+
+_SHARED = (
+    "tapemill.clock.availability",
+    "tapemill.contracts.flow_metrics",
+    "tapemill.contracts.gold",
+    "tapemill.flow.evening",
+    "tapemill.flow.inputs",
+    "tapemill.flow.panel",
+    "tapemill.flow.robust",
+    "tapemill.flow.surprise",
+    "tapemill.flow.visible",
+    "tapemill.refine.symbology",
+)
+"""Code behind every evening."""
+
+_YEAR_DAYS = 366
+_SCAN_SEES = {
+    "silver.short_volume": 220,
+    "silver.equity_bars_1d": 220,
+    "reference.adjustments": 220,
+    "silver.otc_weekly": 330,
+    "reference.memberships": 36_500,
+}
+_DAILY_SEES = {
+    "silver.short_volume": 400,
+    "silver.equity_bars_1d": 400,
+    "reference.adjustments": 400,
+    "silver.otc_weekly": 480,
+    "silver.short_interest": 460,
+    "silver.tape_5m": 400,
+}
+"""Dataset → calendar days before an evening that can change its row; generous, never short."""
+
+_GROUP_LOOKBACK = 61
+_MACRO_LOOKBACK = 252
+
+
+def _flow(settings: Settings) -> bytes:
+    return msgspec.json.encode(settings.flow, order="deterministic")
+
+
+def _days(units: Sequence[str]) -> list[datetime.date]:
+    return sorted(datetime.date.fromisoformat(unit) for unit in units)
+
+
+def _evenings(kitchen: Kitchen) -> list[datetime.date]:
+    """Sessions that have any row of FINRA: they have an evening."""
+    made = kitchen.lake.control.builds.fingerprints("silver.short_volume")
+    return _days(list(made))
+
+
+def _from_inputs(
+    target: str,
+    sees: dict[str, int],
+    lookback: int,
+    kernel: Callable[[EveningInputs, Kitchen], pl.DataFrame],
+    *,
+    whole: bool,
+) -> Callable[[Kitchen, str], Plan]:
+    def plan(kitchen: Kitchen, version: str) -> Plan:
+        def make(units: Sequence[str]) -> Product:
+            frames = [
+                kernel(inputs, kitchen)
+                for inputs in evening_inputs(
+                    kitchen.lake, _days(units), lookback=lookback, whole=whole
+                )
+            ]
+            return Product(pl.concat(frames) if frames else contract(target).empty())
+
+        knobs = (version, _flow(kitchen.settings))
+        return Plan(evening_digests(kitchen.lake, _evenings(kitchen), sees, *knobs), make)
+
+    return plan
+
+
+def _scan(inputs: EveningInputs, kitchen: Kitchen) -> pl.DataFrame:
+    return scan_rows(inputs, kitchen.settings.flow)
+
+
+def _daily(inputs: EveningInputs, kitchen: Kitchen) -> pl.DataFrame:
+    return daily_rows(inputs, kitchen.settings.flow)
+
+
+def _upstream(
+    kitchen: Kitchen, dataset: str, days: Sequence[datetime.date], window: int
+) -> pl.LazyFrame:
+    """Rows of a gold table over the evenings and the `window` sessions before them."""
+    sessions = sessions_before(days, window)
+    rows = kitchen.lake.tables.scan(dataset, start=sessions[0], end=sessions[-1])
+    return rows.filter(pl.col("session").is_between(sessions[0], sessions[-1]))
+
+
+def _plan_macro(kitchen: Kitchen, version: str) -> Plan:
+    def make(units: Sequence[str]) -> Product:
+        days = _days(units)
+        scan = _upstream(kitchen, "gold.flow_scan", days, _MACRO_LOOKBACK)
+        return Product(macro_rows(scan, days, kitchen.settings.flow))
+
+    made = kitchen.lake.control.builds.fingerprints("gold.flow_scan")
+    return Plan(window_digests(made, _MACRO_LOOKBACK, version, _flow(kitchen.settings)), make)
+
+
+def _plan_groups(kitchen: Kitchen, version: str) -> Plan:
+    memberships = kitchen.lake.tables.scan("reference.memberships").collect()
+    listed = digest_of(*(str(row) for row in memberships.sort(memberships.columns).iter_rows()))
+
+    def make(units: Sequence[str]) -> Product:
+        days = _days(units)
+        daily = _upstream(kitchen, "gold.flow_daily", days, _GROUP_LOOKBACK)
+        return Product(group_rows(daily, memberships, days, kitchen.settings.flow))
+
+    made = kitchen.lake.control.builds.fingerprints("gold.flow_daily")
+    knobs = (version, _flow(kitchen.settings), listed)
+    if memberships.is_empty():
+        return Plan({}, make)
+    return Plan(window_digests(made, _GROUP_LOOKBACK, *knobs), make)
+
+
+def _plan_composite(kitchen: Kitchen, version: str) -> Plan:
+    """Labels carry over from evening to evening: an evening is stale when any before it is."""
+    lake, flow = kitchen.lake, kitchen.settings.flow
+    inference = register_version(lake, "gold.composite_signal", version, flow)
+    digests: dict[str, str] = {}
+    last = inference
+    for unit, print_ in sorted(lake.control.builds.fingerprints("gold.flow_daily").items()):
+        digests[unit] = last = digest_of(last, print_)
+
+    def make(units: Sequence[str]) -> Product:
+        days = _days(units)
+        rows = lake.tables.scan("gold.flow_daily", start=days[0], end=days[-1])
+        daily = rows.filter(pl.col("session").is_in(days)).collect()
+        stored = current_signals(lake, inference)
+        before = stored.filter(pl.col("session") < days[0]).collect()
+        made = composite_rows(daily, before, flow)
+        return Product(new_revisions(made, stored, inference, digests))
+
+    return Plan(digests, make)
+
+
+GOLD_RECIPES: dict[str, Recipe] = {
+    recipe.target: recipe
+    for recipe in (
+        Recipe(
+            "gold.flow_scan",
+            (
+                "silver.short_volume",
+                "silver.equity_bars_1d",
+                "silver.otc_weekly",
+                "reference.adjustments",
+                "reference.memberships",
+            ),
+            "session",
+            (
+                *_SHARED,
+                "tapemill.flow.eligibility",
+                "tapemill.flow.significance",
+                "tapemill.flow.novelty",
+                "tapemill.flow.scan",
+            ),
+            _from_inputs("gold.flow_scan", _SCAN_SEES, SCAN_LOOKBACK, _scan, whole=False),
+        ),
+        Recipe(
+            "gold.flow_macro",
+            ("gold.flow_scan",),
+            "session",
+            (*_SHARED, "tapemill.flow.macro"),
+            _plan_macro,
+        ),
+        Recipe(
+            "gold.flow_daily",
+            (
+                "silver.short_volume",
+                "silver.equity_bars_1d",
+                "silver.otc_weekly",
+                "silver.short_interest",
+                "silver.tape_5m",
+                "reference.adjustments",
+            ),
+            "session",
+            (
+                *_SHARED,
+                "tapemill.flow.daily",
+                "tapemill.flow.short_block",
+                "tapemill.flow.tape_block",
+                "tapemill.flow.otc_block",
+                "tapemill.flow.price_block",
+                "tapemill.flow.interest_block",
+            ),
+            _from_inputs("gold.flow_daily", _DAILY_SEES, FLOW_LOOKBACK, _daily, whole=True),
+        ),
+        Recipe(
+            "gold.flow_groups",
+            ("gold.flow_daily", "reference.memberships"),
+            "session",
+            (*_SHARED, "tapemill.flow.groups"),
+            _plan_groups,
+        ),
+        Recipe(
+            "gold.composite_signal",
+            ("gold.flow_daily",),
+            "session",
+            (
+                *_SHARED,
+                "tapemill.flow.composite",
+                "tapemill.flow.confidence",
+                "tapemill.flow.labels",
+            ),
+            _plan_composite,
+            append=True,
+        ),
+    )
+}
+"""Target → recipe; a recipe comes after those whose targets it reads."""

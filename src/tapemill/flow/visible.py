@@ -1,0 +1,271 @@
+"""What was visible on which evening: the only place where flow reads the lake.
+
+Evenings between which no late fact arrived share one view. A fact is late when it became known
+after the evening that would normally see it: a restated file, a bar that came days after its
+session. Late facts cut the run of evenings, so that each run needs one read and no evening sees
+what it could not have known.
+"""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+import polars as pl
+
+from tapemill.clock import calendar
+from tapemill.contracts.columns import TAPE_SUMS
+from tapemill.flow.evening import as_of_column, evening_of, sessions_before
+from tapemill.flow.inputs import EveningInputs
+from tapemill.flow.panel import Panel, matrices_of
+from tapemill.refine.symbology import is_test_symbol, massive_symbol, root_symbol, security_class
+
+if TYPE_CHECKING:
+    from tapemill.lake import Lake
+
+__all__ = ["FACILITIES", "FLOW_LOOKBACK", "SCAN_LOOKBACK", "evening_inputs"]
+
+FLOW_LOOKBACK = 260
+"""Sessions behind a row of gold.flow_daily: 52 weeks."""
+SCAN_LOOKBACK = 140
+"""Sessions behind a row of gold.flow_scan: 60 of pool, 60 of baseline, 20 of median volume."""
+FACILITIES = ("FNSQ", "FNYX", "FNQC", "FNRA", "FORF")
+"""Summed where the consolidated file (CNMS) has no row; never added to it."""
+
+_CONSOLIDATED = "CNMS"
+_DAY = ("symbol", "session")
+_TAPE_VOLUMES = ("buy_volume", "sell_volume", "unclassified_volume", "bulk_volume")
+
+
+def evening_inputs(
+    lake: Lake,
+    evenings: Sequence[datetime.date],
+    *,
+    lookback: int = FLOW_LOOKBACK,
+    as_of: datetime.datetime | None = None,
+    whole: bool = True,
+) -> Iterator[EveningInputs]:
+    """Everything that the given evenings could know, in runs without late facts.
+
+    Parameters
+    ----------
+    lake : Lake
+    evenings : sequence of date
+        Sessions, ascending.
+    lookback : int
+        Sessions before the first evening.
+    as_of : datetime, optional
+        One view for all evenings as of this moment instead of their own 18:00: what a reader knew
+        then of these evenings.
+    whole : bool
+        Whether tape sums, OTC weeks and short interest are wanted too; the scan needs none but the
+        newest weeks.
+
+    Yields
+    ------
+    EveningInputs
+    """
+    sessions = sessions_before(evenings, lookback)
+    short = _short_rows(lake, sessions)
+    bars = _bars(lake, sessions)
+    splits = _splits(lake, sessions)
+    tape = _tape_buckets(lake, sessions, whole=whole)
+    stamps = tape.select("session", "known_at").unique().collect()
+    cuts = [] if as_of is not None else _late(short, bars, splits, stamps, evenings)
+    memberships = lake.tables.scan("reference.memberships").collect()
+    weeks = _weeks(lake, sessions, whole=whole)
+    interest = _interest(lake, sessions, whole=whole)
+    for run in _runs(evenings, cuts):
+        moment = as_of or evening_of(run[-1])
+        axis = [day for day in sessions if day <= run[-1]]
+        seen = short.filter(_seen(moment), pl.col("session") <= run[-1])
+        day = bars.filter(_seen(moment), pl.col("session") <= run[-1])
+        panel = _panel(seen, day, splits.filter(_seen(moment)), axis)
+        yield EveningInputs(
+            evenings=tuple(run),
+            panel=panel,
+            short=_of_evenings(seen, run),
+            tape=_daily_tape(tape.filter(_seen(moment))),
+            otc=weeks.filter(pl.col("known_at") <= moment),
+            interest=interest.filter(pl.col("known_at") <= moment),
+            memberships=memberships.filter(pl.col("known_at") <= moment),
+            symbols=_symbols(seen),
+        )
+
+
+# -- reading -------------------------------------------------------------------------------------
+
+
+def _short_rows(lake: Lake, sessions: Sequence[datetime.date]) -> pl.DataFrame:
+    """Versions of FINRA's rows: the consolidated one, else the sum of the facilities."""
+    rows = (
+        lake.tables.scan("silver.short_volume", start=sessions[0], end=sessions[-1])
+        .filter(
+            pl.col("session").is_between(sessions[0], sessions[-1]),
+            pl.col("facility").is_in([_CONSOLIDATED, *FACILITIES]),
+        )
+        .select(
+            finra_symbol="symbol",
+            session="session",
+            facility="facility",
+            short_volume=pl.col("short_volume").cast(pl.Float64),
+            short_exempt_volume=pl.col("short_exempt_volume").cast(pl.Float64),
+            total_volume=pl.col("total_volume").cast(pl.Float64),
+            known_at="known_at",
+            superseded_at="superseded_at",
+        )
+        .collect(engine="streaming")
+    )
+    names = (
+        rows.select("finra_symbol")
+        .unique()
+        .with_columns(symbol=massive_symbol(pl.col("finra_symbol")))
+    )
+    return rows.join(names, on="finra_symbol", how="left", maintain_order="left")
+
+
+def _bars(lake: Lake, sessions: Sequence[datetime.date]) -> pl.DataFrame:
+    return (
+        lake.tables.scan("silver.equity_bars_1d", start=sessions[0], end=sessions[-1])
+        .filter(pl.col("session").is_between(sessions[0], sessions[-1]))
+        .select(*_DAY, "close", "high", "low", "volume", "known_at", "superseded_at")
+        .collect()
+    )
+
+
+def _splits(lake: Lake, sessions: Sequence[datetime.date]) -> pl.DataFrame:
+    return (
+        lake.tables.scan("reference.adjustments")
+        .filter(pl.col("kind") == "split", pl.col("ex_date").is_between(sessions[0], sessions[-1]))
+        .select(
+            "symbol",
+            session="ex_date",
+            share_factor="volume_factor_frac",
+            known_at="known_at",
+            superseded_at="superseded_at",
+        )
+        .collect()
+    )
+
+
+def _tape_buckets(lake: Lake, sessions: Sequence[datetime.date], *, whole: bool) -> pl.LazyFrame:
+    """Versions of the regular hours' sums: after-hours prints come after the evening."""
+    hours = calendar("XNYS").frame(sessions[0], sessions[-1])
+    return (
+        lake.tables.scan("silver.tape_5m", start=sessions[0], end=sessions[-1])
+        .join(hours.select("session", "open_ns", "close_ns").lazy(), on="session")
+        .filter(pl.lit(whole), pl.col("ts_event").is_between("open_ns", "close_ns", closed="left"))
+    )
+
+
+def _daily_tape(buckets: pl.LazyFrame) -> pl.DataFrame:
+    """Sums a session and mode; null where no bucket has the figure."""
+    sums = [*(column.name for column in TAPE_SUMS), *_TAPE_VOLUMES]
+    totals = (pl.when(pl.col(name).is_not_null().any()).then(pl.col(name).sum()) for name in sums)
+    return buckets.group_by(*_DAY, "mode").agg(*totals).sort(*_DAY, "mode").collect()
+
+
+def _weeks(lake: Lake, sessions: Sequence[datetime.date], *, whole: bool) -> pl.DataFrame:
+    """OTC weeks far enough back for 52 weeks of ranks; a few where only the newest count."""
+    weeks = 66 if whole else 14
+    first = sessions[-1] - datetime.timedelta(weeks=weeks)
+    first = min(first, sessions[0]) if whole else sessions[0] - datetime.timedelta(weeks=weeks)
+    rows = lake.tables.scan("silver.otc_weekly", start=first, end=sessions[-1])
+    return rows.filter(pl.col("week_start").is_between(first, sessions[-1])).collect()
+
+
+def _interest(lake: Lake, sessions: Sequence[datetime.date], *, whole: bool) -> pl.DataFrame:
+    first = sessions[0] - datetime.timedelta(days=60)
+    rows = lake.tables.scan("silver.short_interest", start=first, end=sessions[-1])
+    return rows.filter(
+        pl.lit(whole) & pl.col("settlement_date").is_between(first, sessions[-1])
+    ).collect()
+
+
+# -- visibility ------------------------------------------------------------------------------------
+
+
+def _seen(moment: datetime.datetime) -> pl.Expr:
+    superseded = pl.col("superseded_at")
+    return (pl.col("known_at") <= moment) & (superseded.is_null() | (superseded > moment))
+
+
+def _late(
+    short: pl.DataFrame,
+    bars: pl.DataFrame,
+    splits: pl.DataFrame,
+    stamps: pl.DataFrame,
+    evenings: Sequence[datetime.date],
+) -> list[datetime.datetime]:
+    """Moments at which a fact became known that earlier evenings of its due date did not see."""
+    due = pl.DataFrame({"session": sessions_before(evenings, FLOW_LOOKBACK)}).with_columns(
+        own=as_of_column(), next=as_of_column().shift(-1)
+    )
+    found: list[datetime.datetime] = []
+    for rows, when in ((short, "own"), (stamps, "own"), (bars, "next"), (splits, "own")):
+        late = (
+            rows.select("session", "known_at")
+            .unique()
+            .join(due, on="session")
+            .filter(pl.col("known_at") > pl.col(when))
+        )
+        found += late["known_at"].to_list()
+    return sorted(set(found))
+
+
+def _runs(
+    evenings: Sequence[datetime.date], cuts: Sequence[datetime.datetime]
+) -> Iterator[list[datetime.date]]:
+    """Evenings divided before the first one that sees each late fact."""
+    moments = [evening_of(day) for day in evenings]
+    starts = sorted({0, *(int(np.searchsorted(moments, cut)) for cut in cuts)})  # type: ignore[arg-type]
+    for place, start in enumerate(starts):
+        end = starts[place + 1] if place + 1 < len(starts) else len(evenings)
+        if start < end:
+            yield list(evenings[start:end])
+
+
+# -- shaping ---------------------------------------------------------------------------------------
+
+
+def _one_a_day(rows: pl.DataFrame) -> pl.DataFrame:
+    """The consolidated row where there is one, else the facilities' sum; never both."""
+    whole = rows.filter(pl.col("facility") == _CONSOLIDATED)
+    parts = rows.filter(pl.col("facility") != _CONSOLIDATED)
+    names = ["symbol", "finra_symbol", "session"]
+    values = ["short_volume", "short_exempt_volume", "total_volume"]
+    one = whole.select(*names, *values, short_source=pl.lit("consolidated"))
+    if parts.is_empty():
+        return one
+    summed = (
+        parts.join(whole, on=["finra_symbol", "session"], how="anti")
+        .group_by(names)
+        .agg(pl.col(values).sum(), short_source=pl.lit("facilities"))
+    )
+    return pl.concat([one, summed.select(one.columns)])
+
+
+def _of_evenings(seen: pl.DataFrame, run: Sequence[datetime.date]) -> pl.DataFrame:
+    return _one_a_day(seen.filter(pl.col("session").is_in(list(run))))
+
+
+def _panel(
+    seen: pl.DataFrame, bars: pl.DataFrame, splits: pl.DataFrame, axis: Sequence[datetime.date]
+) -> Panel:
+    short = _one_a_day(seen)
+    symbols = sorted(set(short["symbol"].unique()) | set(bars["symbol"].unique()))
+    facts = matrices_of(short, ("short_volume", "total_volume"), symbols, axis)
+    prices = matrices_of(bars, ("close", "high", "low", "volume"), symbols, axis)
+    factor = matrices_of(splits, ("share_factor",), symbols, axis, empty=1.0)
+    return Panel(tuple(symbols), tuple(axis), **facts, **prices, **factor)
+
+
+def _symbols(seen: pl.DataFrame) -> pl.DataFrame:
+    names = seen.select("symbol", "finra_symbol").unique(subset="symbol").sort("symbol")
+    return names.with_columns(
+        security_class=security_class(pl.col("symbol")),
+        root=root_symbol(pl.col("symbol")),
+        is_test=is_test_symbol(pl.col("symbol")),
+    )
