@@ -6,6 +6,7 @@ from datetime import date
 
 import polars as pl
 import pytest
+
 from acceptance.shell import Shell
 from flow.market_files import market, sessions, write
 
