@@ -6,7 +6,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from tapemill.cli.options import Config, Json, LakePath, Workplace, open_workplace, parse_date
+from tapemill.cli.options import (
+    Config,
+    Json,
+    LakePath,
+    Symbols,
+    Workplace,
+    open_workplace,
+    parse_date,
+    parse_symbols,
+)
 from tapemill.cli.output import count, print_json, print_line, print_table
 
 if TYPE_CHECKING:
@@ -20,6 +29,7 @@ FLOW_HELP = """Rank the whole market's off-exchange short volume of one evening.
 Examples:
   tapemill import finra-short files/CNMSshvol*.txt
   tapemill scan flow 2021-01-15
+  tapemill scan flow 2021-01-15 --symbols GME,AMC,BB
   tapemill scan flow 2021-01-15 --as-of 2021-02-01 --json
 
 Three lists: buying and selling pressure read from the short share against each name's own past,
@@ -46,6 +56,7 @@ def flow(
         str | None,
         typer.Option("--as-of", help="What was known at this moment or by this date's end."),
     ] = None,
+    symbols: Symbols = None,
     top: Annotated[int, typer.Option(min=1, max=1000, help="Names a list.")] = 15,
     as_json: Json = False,
     lake: LakePath = None,
@@ -65,13 +76,16 @@ def flow(
         as_of=as_of_moment(as_of) if as_of else None,
     )
     lists = {name: view.listed(name, top) for name in LISTS}
+    wanted = parse_symbols(symbols)
+    if wanted:
+        lists = {"asked": view.named(wanted)}
     if as_json:
         facts = {"session": view.session, "as_of": view.as_of, "market": dict(view.market)}
         print_json({**facts, "warnings": list(view.warnings), "lists": lists})
         return
     _print_market(view)
-    for name in LISTS:
-        _print_list(name, lists[name])
+    for name, rows in lists.items():
+        _print_list(name, rows)
     print_line("FINRA publishes no direction of trades: buying and selling are inferred.", "dim")
 
 
@@ -124,12 +138,19 @@ def _print_list(name: str, rows: list[dict[str, Any]]) -> None:
         "buying": "Buying pressure (short share above its past)",
         "selling": "Selling pressure (short share below its past)",
         "volume": "Unusual volume",
+        "asked": "Asked for",
     }
     columns = ["#", "symbol", "share", "usual", "z", "q", "× volume", "volume z", "volume q"]
     columns += ["novelty", "run", "detail"]
+    if name == "asked":
+        columns[0] = "# share / volume"
     lines = [
         (
-            row["volume_rank"] if name == "volume" else row["rank"],
+            f"{row['rank'] or '–'} / {row['volume_rank'] or '–'}"
+            if name == "asked"
+            else row["volume_rank"]
+            if name == "volume"
+            else row["rank"],
             row["symbol"],
             _percent(row["short_share"]),
             _percent(row["baseline_share"]),
@@ -140,7 +161,7 @@ def _print_list(name: str, rows: list[dict[str, Any]]) -> None:
             _chance(row["volume_q_value"]),
             row["volume_novelty"] if name == "volume" else row["novelty"],
             row["run_length"],
-            row["explanation"],
+            row["explanation"] if row["eligible"] else f"left out: {row['ineligible_reason']}",
         )
         for row in rows
     ]

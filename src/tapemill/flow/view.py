@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 import datetime
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
 from tapemill.clock import calendar
-from tapemill.errors import DateError, FaultError, LakeError
+from tapemill.errors import DateError, FaultError, LakeError, UnknownNameError, did_you_mean
 from tapemill.flow.evening import evening_of, sessions_before
 from tapemill.flow.explain import explain
 from tapemill.flow.macro import macro_rows
@@ -61,7 +61,29 @@ class ScanView:
             chosen = eligible.filter(pl.col("volume_rank").is_not_null()).sort("volume_rank")
         else:
             chosen = eligible.filter(pl.col("direction") == name).sort("rank")
-        return [{**row, "explanation": explain(row)} for row in chosen.head(top).to_dicts()]
+        return _explained(chosen.head(top))
+
+    def named(self, symbols: Sequence[str]) -> list[dict[str, Any]]:
+        """The rows of these symbols in the order asked, eligible or not, each explained.
+
+        Raises
+        ------
+        UnknownNameError
+            FINRA's file of the evening has no row of a symbol.
+        """
+        known = self.rows["symbol"].to_list()
+        for symbol in symbols:
+            if symbol not in known:
+                raise UnknownNameError(
+                    f"FINRA's file of {self.session} has no row of {symbol!r}",
+                    next_step=did_you_mean(symbol, known) or "write it as BRK.B, AAICpC, ACIC.WS",
+                )
+        order = pl.DataFrame({"symbol": list(symbols)})
+        return _explained(order.join(self.rows, on="symbol", maintain_order="left"))
+
+
+def _explained(rows: pl.DataFrame) -> list[dict[str, Any]]:
+    return [{**row, "explanation": explain(row)} for row in rows.to_dicts()]
 
 
 def scan_evening(
