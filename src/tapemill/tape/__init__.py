@@ -7,4 +7,19 @@ input gives the same output.
 
 from __future__ import annotations
 
-__all__: list[str] = []
+from tapemill.tape.classify import Classified, TapeState, classify
+from tapemill.tape.prints import Quotes, Trades
+from tapemill.tape.rules import Method, RetailRule, Rules, Rung, classifier_digest
+
+__all__ = [
+    "Classified",
+    "Method",
+    "Quotes",
+    "RetailRule",
+    "Rules",
+    "Rung",
+    "TapeState",
+    "Trades",
+    "classifier_digest",
+    "classify",
+]

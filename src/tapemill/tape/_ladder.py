@@ -1,0 +1,196 @@
+"""The compiled loop: one pass through prints and quotes, forwards only."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from numba import njit, types
+
+__all__ = ["run_ladder", "subpenny_side"]
+
+_I = types.Array(types.int64, 1, "C", readonly=True)
+_F = types.Array(types.float64, 1, "C", readonly=True)
+_B = types.Array(types.boolean, 1, "C", readonly=True)
+_OUT_I8 = types.Array(types.int8, 1, "C")
+_OUT_F = types.Array(types.float64, 1, "C")
+
+# Order of `rules.Method`.
+_LADDER, _LEE_READY, _QUOTE, _TICK, _EMO, _CLNV = 0, 1, 2, 3, 4, 5
+# Values of `rules.Rung`.
+_BY_QUOTE, _BY_MIDPOINT, _BY_TICK, _BY_TICK_LOCKED = 1, 2, 3, 4
+_BY_TICK_CROSSED, _BY_TICK_NO_QUOTE, _AUCTION, _INELIGIBLE = 5, 6, 7, 8
+
+# Two decimals of dollars meet here as doubles: a midpoint such as (10.00 + 10.01) / 2 and a printed
+# 10.005 may differ in the last bit. Far under the tape's smallest step of 0.000001.
+_TOLERANCE = 1e-12
+_CENT_TOLERANCE = 1e-5
+
+
+@njit(cache=True)
+def quote_kind(bid: float, ask: float) -> int:
+    """Rung a trade falls to against this quote; 0 where the quote is two-sided and open."""
+    if bid <= 0.0 or ask <= 0.0:
+        return _BY_TICK_NO_QUOTE
+    if bid == ask:
+        return _BY_TICK_LOCKED
+    if bid > ask:
+        return _BY_TICK_CROSSED
+    return 0
+
+
+@njit(cache=True)
+def quote_side(method: int, price: float, bid: float, ask: float) -> tuple[int, int]:
+    """Side and rung that an open quote gives; (0, tick rung) where it cannot tell."""
+    slack = _TOLERANCE * ask
+    if method == _EMO:
+        if abs(price - ask) <= slack:
+            return 1, _BY_QUOTE
+        if abs(price - bid) <= slack:
+            return -1, _BY_QUOTE
+        return 0, _BY_TICK
+    if method == _CLNV:
+        outer = 0.3 * (ask - bid)
+        if ask - outer - slack <= price <= ask + slack:
+            return 1, _BY_QUOTE if price >= ask - slack else _BY_MIDPOINT
+        if bid - slack <= price <= bid + outer + slack:
+            return -1, _BY_QUOTE if price <= bid + slack else _BY_MIDPOINT
+        return 0, _BY_TICK
+    if price >= ask - slack:
+        return 1, _BY_QUOTE
+    if price <= bid + slack:
+        return -1, _BY_QUOTE
+    middle = 0.5 * (bid + ask)
+    if price > middle + slack:
+        return 1, _BY_MIDPOINT
+    if price < middle - slack:
+        return -1, _BY_MIDPOINT
+    return 0, _BY_TICK
+
+
+@njit(cache=True)
+def subpenny_side(price: float) -> int:
+    """Side by the fraction of the cent: 0-0.4 a retail sale, 0.6-1 a retail buy, else 0.
+
+    Prices under one dollar may be quoted in hundredths of a cent: nothing is said of them.
+    """
+    if price < 1.0:
+        return 0
+    cents = price * 100.0
+    fraction = cents - float(int(cents))
+    if _CENT_TOLERANCE < fraction < 0.4 - _CENT_TOLERANCE:
+        return -1
+    if 0.6 + _CENT_TOLERANCE < fraction < 1.0 - _CENT_TOLERANCE:
+        return 1
+    return 0
+
+
+@njit(cache=True)
+def retail_side(price: float, bid: float, ask: float, by_midpoint: bool) -> int:
+    """Side of a retail TRF print, 0 where it is none or cannot be told."""
+    side = subpenny_side(price)
+    if side == 0 or not by_midpoint:
+        return side
+    if quote_kind(bid, ask) != 0:
+        return 0
+    place = (price - bid) / (ask - bid)
+    if place > 0.6:
+        return 1
+    if place < 0.4:
+        return -1
+    return 0
+
+
+_RESULT = types.UniTuple(types.int64, 2)
+_SIGNATURE: Any = _RESULT(
+    _I, _F, _B, _B, _B,  # trades: ts, price, trf, eligible, auction
+    _I, _F, _F,  # quotes: ts, bid, ask
+    _I, types.int64,  # session starts, the session in force
+    types.int64, types.boolean, types.int64, types.int64, types.boolean, types.boolean,
+    _OUT_F, _OUT_I8,  # the chains' last price and sign, changed in place
+    _OUT_I8, _OUT_I8, _OUT_I8, _OUT_F, _OUT_F,
+)  # fmt: skip
+
+
+@njit(_SIGNATURE, cache=True, nogil=True)
+def run_ladder(
+    ts: Any,
+    price: Any,
+    trf: Any,
+    eligible: Any,
+    auction: Any,
+    quote_ts: Any,
+    bid: Any,
+    ask: Any,
+    session_starts: Any,
+    session_start: int,
+    method: int,
+    inclusive: bool,
+    lag_ns: int,
+    max_age_ns: int,
+    pooled: bool,
+    retail_by_midpoint: bool,
+    chain_price: Any,
+    chain_sign: Any,
+    side: Any,
+    rung: Any,
+    retail: Any,
+    prevailing_bid: Any,
+    prevailing_ask: Any,
+) -> tuple[int, int]:
+    """Fill the outputs; return the session in force at the end and the quotes passed."""
+    quotes = quote_ts.size
+    following = 0
+    next_session = 0
+    while next_session < session_starts.size and session_starts[next_session] <= session_start:
+        next_session += 1
+    for i in range(ts.size):
+        now = ts[i]
+        while next_session < session_starts.size and session_starts[next_session] <= now:
+            session_start = session_starts[next_session]
+            next_session += 1
+            chain_price[:] = 0.0
+            chain_sign[:] = 0
+        limit = now - lag_ns
+        while following < quotes and (
+            quote_ts[following] < limit or (inclusive and quote_ts[following] == limit)
+        ):
+            following += 1
+
+        best_bid = 0.0
+        best_ask = 0.0
+        if following > 0:
+            made = quote_ts[following - 1]
+            if made >= session_start and (max_age_ns == 0 or now - made <= max_age_ns):
+                best_bid = bid[following - 1]
+                best_ask = ask[following - 1]
+        prevailing_bid[i] = best_bid
+        prevailing_ask[i] = best_ask
+        side[i] = 0
+        retail[i] = 0
+        if not eligible[i]:
+            rung[i] = _INELIGIBLE
+            continue
+
+        # The tick rule's chain moves with every price that stands, whatever rung tells the side.
+        chain = 1 if trf[i] and not pooled else 0
+        traded = price[i]
+        if chain_price[chain] > 0.0 and traded != chain_price[chain]:
+            chain_sign[chain] = 1 if traded > chain_price[chain] else -1
+        chain_price[chain] = traded
+        if auction[i]:
+            rung[i] = _AUCTION
+            continue
+
+        told = 0
+        by = _BY_TICK
+        if method != _TICK:
+            by = quote_kind(best_bid, best_ask)
+            if by == 0:
+                told, by = quote_side(method, traded, best_bid, best_ask)
+        if told == 0 and method != _QUOTE:
+            told = chain_sign[chain]
+        side[i] = told
+        rung[i] = by if told != 0 else 0
+        if trf[i]:
+            retail[i] = retail_side(traded, best_bid, best_ask, retail_by_midpoint)
+    return session_start, following
