@@ -7,19 +7,41 @@ input gives the same output.
 
 from __future__ import annotations
 
+from tapemill.tape.bulk import BulkRules, BulkState, bulk_buy_share
 from tapemill.tape.classify import Classified, TapeState, classify
+from tapemill.tape.conditions import (
+    correction_stands,
+    massive_flags,
+    tape_flags,
+    trf_print,
+)
+from tapemill.tape.national import NationalBest, national_best
 from tapemill.tape.prints import Quotes, Trades
 from tapemill.tape.rules import Method, RetailRule, Rules, Rung, classifier_digest
+from tapemill.tape.sums import OpenBucket, close_bucket, five_minute_sums, running_sums
 
 __all__ = [
+    "BulkRules",
+    "BulkState",
     "Classified",
     "Method",
+    "NationalBest",
+    "OpenBucket",
     "Quotes",
     "RetailRule",
     "Rules",
     "Rung",
     "TapeState",
     "Trades",
+    "bulk_buy_share",
     "classifier_digest",
     "classify",
+    "close_bucket",
+    "correction_stands",
+    "five_minute_sums",
+    "massive_flags",
+    "national_best",
+    "running_sums",
+    "tape_flags",
+    "trf_print",
 ]

@@ -8,11 +8,12 @@ from numba import njit, types
 
 __all__ = ["run_ladder", "subpenny_side"]
 
-_I = types.Array(types.int64, 1, "C", readonly=True)
-_F = types.Array(types.float64, 1, "C", readonly=True)
-_B = types.Array(types.boolean, 1, "C", readonly=True)
-_OUT_I8 = types.Array(types.int8, 1, "C")
-_OUT_F = types.Array(types.float64, 1, "C")
+_T: Any = types
+_I = _T.Array(types.int64, 1, "C", readonly=True)
+_F = _T.Array(types.float64, 1, "C", readonly=True)
+_B = _T.Array(types.boolean, 1, "C", readonly=True)
+_OUT_I8 = _T.Array(types.int8, 1, "C")
+_OUT_F = _T.Array(types.float64, 1, "C")
 
 # Order of `rules.Method`.
 _LADDER, _LEE_READY, _QUOTE, _TICK, _EMO, _CLNV = 0, 1, 2, 3, 4, 5
@@ -100,8 +101,8 @@ def retail_side(price: float, bid: float, ask: float, by_midpoint: bool) -> int:
     return 0
 
 
-_RESULT = types.UniTuple(types.int64, 2)
-_SIGNATURE: Any = _RESULT(
+_RESULT = _T.UniTuple(types.int64, 2)
+_SIGNATURE = _RESULT(
     _I, _F, _B, _B, _B,  # trades: ts, price, trf, eligible, auction
     _I, _F, _F,  # quotes: ts, bid, ask
     _I, types.int64,  # session starts, the session in force
