@@ -2,7 +2,8 @@
 
 The CDN answers 403 (its store's AccessDenied) or 404 for a file that is not there. Only the clock
 can tell a file that never comes from one that is not out yet: files appear by 18:00 New York, so
-before 20:00 of a session an absence proves nothing.
+before 20:00 of a session an absence proves nothing. Nothing for a week or a settlement date that
+is not due yet is no answer either.
 """
 
 from __future__ import annotations
@@ -14,10 +15,12 @@ from datetime import date
 import msgspec
 
 from tapemill.clock import calendar, eastern_ns
+from tapemill.clock.reporting import interest_published_ns, settlement_dates, week_published_ns
 from tapemill.errors import BadAnswerError, FileFormatError
 from tapemill.vendors.exchange import Answer, Outcome, Request, WireAnswer
 from tapemill.vendors.finra.files import facility_of_name, read_short_volume, sessions_outside
 from tapemill.vendors.finra.query import read_page
+from tapemill.vendors.finra.requests import INTEREST, WEEKLY
 from tapemill.vendors.refusals import (
     body_kind,
     classify_text,
@@ -120,7 +123,7 @@ def _api(request: Request, answer: WireAnswer, now_ns: int) -> Answer:
     failed = judge_status(answer, source=API_SOURCE, now_ns=now_ns)
     if failed is not None:
         return failed
-    if answer.status == 204:
+    if answer.status == 204 or _said_nothing(request, answer):
         return _nothing(request, answer, now_ns)
     if answer.status == 404:
         reason = f"HTTP 404: {excerpt(answer.body)}"
@@ -166,14 +169,39 @@ def _api(request: Request, answer: WireAnswer, now_ns: int) -> Answer:
     return good
 
 
+def _said_nothing(request: Request, answer: WireAnswer) -> bool:
+    """An empty 200 beside a total of zero, as `weeklySummary` sends it at times."""
+    total = answer.headers.get("record-total")
+    return request.dataset in (WEEKLY, INTEREST) and not answer.body.strip() and total == "0"
+
+
 def _nothing(request: Request, answer: WireAnswer, now_ns: int) -> Answer:
     promised = request.promised("record_total") or answer.headers.get("record-total", "0")
     if promised != "0":
         reason = f"no rows on page {request.page}, though {promised} rows were promised"
         return failure(Outcome.BAD_ANSWER, reason, source=API_SOURCE, answer=answer, now_ns=now_ns)
-    end = request.end
-    if end is not None and _is_session(end) and now_ns < eastern_ns(end, _FINAL_HOUR):
-        reason = f"no rows, and {end} is not yet published (due 18:00, final 20:00 New York)"
+    if early := _too_early(request, now_ns):
+        reason = f"no rows, and {early}"
         return failure(Outcome.TRANSIENT, reason, source=API_SOURCE, answer=answer, now_ns=now_ns)
     reason = f"HTTP {answer.status}: no rows for {request.start} to {request.end}"
     return failure(Outcome.CONFIRMED_EMPTY, reason, source=API_SOURCE, answer=answer, now_ns=now_ns)
+
+
+def _too_early(request: Request, now_ns: int) -> str:
+    """Why an absence proves nothing yet; empty where it does."""
+    start, end = request.start, request.end
+    if start is None or end is None:
+        return ""
+    if request.dataset == WEEKLY:
+        if now_ns < week_published_ns(start, first_tier=True):
+            return f"the week of {start} is not yet published (due three weeks after its Monday)"
+        return ""
+    if request.dataset == INTEREST:
+        exchange = calendar("XNYS")
+        settled = settlement_dates(exchange, start, end)
+        if settled and now_ns < interest_published_ns(exchange, settled[0]):
+            return f"positions of {settled[0]} are not yet published (due seven sessions later)"
+        return ""
+    if _is_session(end) and now_ns < eastern_ns(end, _FINAL_HOUR):
+        return f"{end} is not yet published (due 18:00, final 20:00 New York)"
+    return ""
