@@ -7,6 +7,7 @@ input gives the same output.
 
 from __future__ import annotations
 
+from tapemill.tape.alignment import alignment
 from tapemill.tape.bulk import BulkRules, BulkState, bulk_buy_share
 from tapemill.tape.classify import Classified, TapeState, classify
 from tapemill.tape.conditions import (
@@ -17,7 +18,7 @@ from tapemill.tape.conditions import (
 )
 from tapemill.tape.national import NationalBest, national_best
 from tapemill.tape.prints import Quotes, Trades
-from tapemill.tape.rules import Method, RetailRule, Rules, Rung, classifier_digest
+from tapemill.tape.rules import Method, RetailRule, Rules, Rung, ThroughRule, classifier_digest
 from tapemill.tape.sums import OpenBucket, close_bucket, five_minute_sums, running_sums
 
 __all__ = [
@@ -32,7 +33,9 @@ __all__ = [
     "Rules",
     "Rung",
     "TapeState",
+    "ThroughRule",
     "Trades",
+    "alignment",
     "bulk_buy_share",
     "classifier_digest",
     "classify",

@@ -20,6 +20,7 @@ _LADDER, _LEE_READY, _QUOTE, _TICK, _EMO, _CLNV = 0, 1, 2, 3, 4, 5
 # Values of `rules.Rung`.
 _BY_QUOTE, _BY_MIDPOINT, _BY_TICK, _BY_TICK_LOCKED = 1, 2, 3, 4
 _BY_TICK_CROSSED, _BY_TICK_NO_QUOTE, _AUCTION, _INELIGIBLE = 5, 6, 7, 8
+_BY_TICK_THROUGH = 9
 
 # Two decimals of dollars meet here as doubles: a midpoint such as (10.00 + 10.01) / 2 and a printed
 # 10.005 may differ in the last bit. Far under the tape's smallest step of 0.000001.
@@ -40,9 +41,14 @@ def quote_kind(bid: float, ask: float) -> int:
 
 
 @njit(cache=True)
-def quote_side(method: int, price: float, bid: float, ask: float) -> tuple[int, int]:
+def quote_side(
+    method: int, price: float, bid: float, ask: float, through_by_tick: bool
+) -> tuple[int, int]:
     """Side and rung that an open quote gives; (0, tick rung) where it cannot tell."""
     slack = _TOLERANCE * ask
+    outside = price > ask + slack or price < bid - slack
+    if outside and (through_by_tick or method in (_EMO, _CLNV)):
+        return 0, _BY_TICK_THROUGH
     if method == _EMO:
         if abs(price - ask) <= slack:
             return 1, _BY_QUOTE
@@ -106,7 +112,8 @@ _SIGNATURE = _RESULT(
     _I, _F, _B, _B, _B,  # trades: ts, price, trf, eligible, auction
     _I, _F, _F,  # quotes: ts, bid, ask
     _I, types.int64,  # session starts, the session in force
-    types.int64, types.boolean, types.int64, types.int64, types.boolean, types.boolean,
+    types.int64, types.boolean, types.int64, types.int64,
+    types.boolean, types.boolean, types.boolean,
     _OUT_F, _OUT_I8,  # the chains' last price and sign, changed in place
     _OUT_I8, _OUT_I8, _OUT_I8, _OUT_F, _OUT_F,
 )  # fmt: skip
@@ -129,6 +136,7 @@ def run_ladder(
     lag_ns: int,
     max_age_ns: int,
     pooled: bool,
+    through_by_tick: bool,
     retail_by_midpoint: bool,
     chain_price: Any,
     chain_sign: Any,
@@ -187,9 +195,11 @@ def run_ladder(
         if method != _TICK:
             by = quote_kind(best_bid, best_ask)
             if by == 0:
-                told, by = quote_side(method, traded, best_bid, best_ask)
+                told, by = quote_side(method, traded, best_bid, best_ask, through_by_tick)
         if told == 0 and method != _QUOTE:
             told = chain_sign[chain]
+            if told == 0 and by == _BY_TICK_THROUGH and method <= _LEE_READY:
+                told, by = quote_side(method, traded, best_bid, best_ask, False)
         side[i] = told
         rung[i] = by if told != 0 else 0
         if trf[i]:

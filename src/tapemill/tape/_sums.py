@@ -21,6 +21,7 @@ _SIGNATURE = _T.int64(
 _FIVE_MINUTES_NS = 300_000_000_000
 _BLOCK_SHARES, _BLOCK_DOLLARS = 10_000.0, 200_000.0
 _QUOTE, _MIDPOINT, _TICK, _TICK_NO_QUOTE, _AUCTION, _INELIGIBLE = 1, 2, 3, 6, 7, 8
+_TICK_THROUGH = 9
 _BUY, _SELL, _UNCLASSIFIED, _TRF = 0, 1, 2, 3
 _QUOTE_VOLUME, _MIDPOINT_VOLUME, _TICK_VOLUME = 6, 7, 8
 _RETAIL_BUY, _RETAIL_SELL, _ODD_LOT, _BLOCK = 9, 10, 11, 12
@@ -67,7 +68,7 @@ def add_prints(
             sums[row, _QUOTE_VOLUME] += shares
         elif rung[i] == _MIDPOINT:
             sums[row, _MIDPOINT_VOLUME] += shares
-        elif _TICK <= rung[i] <= _TICK_NO_QUOTE:
+        elif _TICK <= rung[i] <= _TICK_NO_QUOTE or rung[i] == _TICK_THROUGH:
             sums[row, _TICK_VOLUME] += shares
 
         if retail[i] > 0:

@@ -170,6 +170,7 @@ def classify(
         rules.lag_ns,
         rules.max_quote_age_ns,
         rules.pooled,
+        rules.through == "tick" and rules.method in ("ladder", "lee_ready"),
         rules.retail == "midpoint",
         chain_price,
         chain_sign,

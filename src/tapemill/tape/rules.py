@@ -11,10 +11,12 @@ from typing import Literal, get_args
 
 from tapemill.errors import ConfigError
 
-__all__ = ["Method", "RetailRule", "Rules", "Rung", "classifier_digest"]
+__all__ = ["TICK_RUNGS", "Method", "RetailRule", "Rules", "Rung", "ThroughRule"]
+__all__ += ["classifier_digest"]
 
 Method = Literal["ladder", "lee_ready", "quote", "tick", "emo", "clnv"]
 RetailRule = Literal["subpenny", "midpoint"]
+ThroughRule = Literal["quote", "tick"]
 
 
 class Rung(enum.IntEnum):
@@ -38,9 +40,18 @@ class Rung(enum.IntEnum):
     """An auction print: nobody crossed a spread. No side."""
     INELIGIBLE = 8
     """Its conditions say nothing of now. No side, and it moves no other print's."""
+    TICK_THROUGH = 9
+    """By the last different price, because the print lies outside the quote."""
 
 
-TICK_RUNGS = (Rung.TICK, Rung.TICK_LOCKED, Rung.TICK_CROSSED, Rung.TICK_NO_QUOTE)
+TICK_RUNGS = (
+    Rung.TICK,
+    Rung.TICK_LOCKED,
+    Rung.TICK_CROSSED,
+    Rung.TICK_NO_QUOTE,
+    Rung.TICK_THROUGH,
+)
+"""Rungs whose side comes from the tick rule."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -64,6 +75,11 @@ class Rules:
         The prevailing quote is the last one before (trade time − lag). Never negative.
     max_quote_age_ns : int
         A quote older than this is no longer in force; 0 = any age within the session.
+    through : str
+        Prints outside the quote, for ``ladder`` and ``lee_ready``. ``quote`` (as published): above
+        the ask a buy, below the bid a sale. ``tick``: by the tick rule, and by the quote where that
+        is silent. Take ``tick`` where quotes arrive ahead of trades, as on streams joined by time
+        of receipt: such prints are then the ones whose quote has already moved (docs give figures).
     retail : str
         ``subpenny``: the fraction of the cent tells the side of a retail TRF print (Boehmer, Jones,
         Zhang & Zhang 2021). ``midpoint``: the fraction tells that it is retail, the side of the
@@ -75,12 +91,14 @@ class Rules:
     inclusive: bool = False
     lag_ns: int = 0
     max_quote_age_ns: int = 0
+    through: ThroughRule = "quote"
     retail: RetailRule = "subpenny"
 
     def __post_init__(self) -> None:
         """Refuse what cannot be meant."""
         for name, value, accepted in (
             ("method", self.method, get_args(Method)),
+            ("through", self.through, get_args(ThroughRule)),
             ("retail", self.retail, get_args(RetailRule)),
         ):
             if value not in accepted:
