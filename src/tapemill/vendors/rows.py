@@ -49,8 +49,8 @@ _INT64 = range(-(2**63), 2**63)
 class Field:
     """One documented field of a vendor's row.
 
-    `family` ``decimal`` is a number kept exactly, as text; ``date`` is text that
-    names a date. `optional` fields may be absent or null in any row.
+    `family` ``decimal`` is a number kept exactly, as text; ``date`` is text that names a date;
+    ``list`` is a list of whole numbers. `optional` fields may be absent or null in any row.
     """
 
     name: str
@@ -189,6 +189,8 @@ def _fitted(value: Any, family: Family) -> Any:
     if family == "integer":
         whole = seen == "integer" or (seen == "number" and value == int(value))
         return int(value) if whole and int(value) in _INT64 else None
+    if family == "list" and seen == "list":
+        return value if all(_family(code) == "integer" for code in value) else None
     return value if seen == _JSON_FAMILY.get(family, family) else None
 
 

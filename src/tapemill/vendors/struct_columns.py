@@ -21,7 +21,7 @@ import polars as pl
 
 __all__ = ["POLARS_TYPES", "Family", "struct_columns"]
 
-Family = Literal["number", "integer", "decimal", "text", "flag", "date"]
+Family = Literal["number", "integer", "decimal", "text", "flag", "date", "list"]
 
 POLARS_TYPES: dict[Family, pl.DataType] = {
     "number": pl.Float64(),
@@ -30,6 +30,7 @@ POLARS_TYPES: dict[Family, pl.DataType] = {
     "text": pl.String(),
     "flag": pl.Boolean(),
     "date": pl.String(),
+    "list": pl.List(pl.Int64()),
 }
 _PYTHON: dict[Family, Any] = {
     "number": float,
@@ -38,6 +39,7 @@ _PYTHON: dict[Family, Any] = {
     "text": str,
     "flag": bool,
     "date": str,
+    "list": list[int],
 }
 _NUMPY: dict[Family, type[np.float64 | np.int64]] = {"number": np.float64, "integer": np.int64}
 _SLICE_BYTES = 1 << 17

@@ -16,14 +16,20 @@ from tapemill.vendors.massive.requests import (
     splits,
     tickers,
 )
+from tapemill.vendors.massive.tick_requests import TICK_LIMIT, TICKS, quotes, stream_of, trades
 
 __all__ = [
+    "TICKS",
+    "TICK_LIMIT",
     "daily_bars",
     "dividends",
     "grouped_daily",
     "interpret_massive",
     "market_status",
     "minute_bars",
+    "quotes",
     "splits",
+    "stream_of",
     "tickers",
+    "trades",
 ]

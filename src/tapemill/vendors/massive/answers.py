@@ -8,6 +8,7 @@ there are no bars.
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
 from datetime import UTC, date, datetime
 
 import msgspec
@@ -19,6 +20,7 @@ from tapemill.vendors.massive.drift import Envelope, envelope_drift
 from tapemill.vendors.massive.listings import LISTINGS, read_listing
 from tapemill.vendors.massive.paging import following
 from tapemill.vendors.massive.requests import tickers
+from tapemill.vendors.massive.ticks import TICKS, read_ticks
 from tapemill.vendors.refusals import (
     classify_text,
     excerpt,
@@ -60,8 +62,7 @@ def interpret_massive(
         refused = _refusal(envelope, answer, now_ns)
         if refused is not None:
             return refused
-        read = read_listing if request.dataset in LISTINGS else read_bars
-        lane = read(request, envelope)
+        lane = _reader(request)(request, envelope)
         return _accepted(request, envelope, lane, now_ns=now_ns, base_url=base_url)
     except msgspec.DecodeError as error:
         return unreadable_json(error, answer, source=SOURCE, now_ns=now_ns)
@@ -73,6 +74,12 @@ def interpret_massive(
         return failure(Outcome.BAD_ANSWER, reason, source=SOURCE, answer=answer, now_ns=now_ns)
     except BadAnswerError as error:
         return failure(Outcome.BAD_ANSWER, error.what, source=SOURCE, answer=answer, now_ns=now_ns)
+
+
+def _reader(request: Request) -> Callable[[Request, Envelope], Lane]:
+    if request.dataset in LISTINGS:
+        return read_listing
+    return read_ticks if request.dataset == TICKS else read_bars
 
 
 def _envelope(request: Request, body: bytes) -> Envelope:
@@ -139,7 +146,7 @@ def _accepted(
 
 
 def _empty(request: Request, envelope: Envelope, answer: Answer, now_ns: int) -> Answer:
-    listed = request.dataset in LISTINGS and bytes(envelope.results).strip() == b"[]"
+    listed = request.dataset in (TICKS, *LISTINGS) and bytes(envelope.results).strip() == b"[]"
     if not listed and envelope.claimed != 0:
         reason = "no rows and no resultsCount 0: an absence nobody confirms"
         return dataclasses.replace(answer, outcome=Outcome.BAD_ANSWER, reason=reason, frame=None)

@@ -68,4 +68,8 @@ def _is_loopback(host: str) -> bool:
 
 def _ticker(path: str) -> str:
     parts = path.split("/")
-    return urllib.parse.unquote(parts[4]) if parts[1:4] == ["v2", "aggs", "ticker"] else ""
+    if parts[1:4] == ["v2", "aggs", "ticker"]:
+        return urllib.parse.unquote(parts[4])
+    if parts[1:2] == ["v3"] and parts[2] in ("trades", "quotes") and len(parts) == 4:
+        return f"{parts[2]} of {urllib.parse.unquote(parts[3])}"
+    return ""
