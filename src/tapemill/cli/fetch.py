@@ -180,7 +180,7 @@ def _require_something(plan: FetchPlan, start: dt.date | None, end: dt.date | No
 
     if start and end and not calendar("XNYS").session_dates(start, end):
         calendar("XNYS").session(start)  # raises, with the reason and the nearest sessions
-    if plan.complete or plan.pending:
+    if plan.complete or plan.pending or plan.waiting:
         return
     where = f"{plan.dataset}, {start or 'newest session'} to {end or 'newest session'}"
     if plan.refused:
@@ -217,6 +217,7 @@ def show_plan(plan: FetchPlan, *, as_json: bool = False) -> None:
         ("cells complete / pending", f"{count(facts['complete'])} / {count(facts['pending'])}"),
         ("outside the plan's window", count(facts["out_of_window"])),
         ("not published yet / refused", f"{count(facts['not_yet'])} / {count(facts['refused'])}"),
+        ("partly here, rest not due", count(facts["waiting"])),
         ("calls", count(facts["calls"])),
         ("answer bytes (estimate)", size(facts["bytes"])),
         ("time at the vendor's quota", _duration(facts["hours"])),

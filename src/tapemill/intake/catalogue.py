@@ -10,7 +10,17 @@ from tapemill.errors import UnknownNameError, UsageError, did_you_mean
 __all__ = ["Offer", "offer", "offered_names"]
 
 Route = Literal[
-    "minutes", "days", "splits", "dividends", "tickers", "status", "short_files", "short_api"
+    "minutes",
+    "days",
+    "splits",
+    "dividends",
+    "tickers",
+    "status",
+    "short_files",
+    "short_api",
+    "weeks",
+    "firms",
+    "interest",
 ]
 
 
@@ -32,6 +42,9 @@ _OFFERS = (
     Offer("tickers", "bronze.massive_tickers", "massive", "tickers"),
     Offer("market_status", "bronze.massive_market_status", "massive", "status"),
     Offer("short_volume", "bronze.finra_short_volume", "finra", "short_files"),
+    Offer("otc_weekly", "bronze.finra_otc_weekly", "finra", "weeks"),
+    Offer("otc_firms", "bronze.finra_otc_weekly", "finra", "firms"),
+    Offer("short_interest", "bronze.finra_short_interest", "finra", "interest"),
 )
 
 
@@ -57,7 +70,7 @@ def offer(dataset: str, via: str | None = None) -> Offer:
             f"there is nothing to fetch called {dataset!r}",
             next_step=did_you_mean(dataset, names) or f"can be fetched: {', '.join(names)}",
         )
-    routes = {"file": "short_files", "api": "short_api"} if found.vendor == "finra" else {}
+    routes = {"file", "api"} if found.name == "short_volume" else set()
     if via is None:
         return found
     if via not in routes:

@@ -12,12 +12,15 @@ import itertools
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy.typing as npt
+
 from tapemill.clock import Calendar, Clock, calendar
 from tapemill.errors import ConfigError, TapemillError
 from tapemill.intake.governor import open_governor
 from tapemill.intake.landing import Landed, Lander
 from tapemill.intake.lane import Lane
 from tapemill.intake.leases import Leases
+from tapemill.intake.periods import provisional
 from tapemill.intake.plan import FetchPlan
 from tapemill.intake.recovery import at_work, recover
 from tapemill.intake.run import FetchReport, Listener, Progress, StopOrder, off_loop
@@ -196,6 +199,12 @@ class _Run:
                 ]
             )
 
+    def _provisional(self, plan: FetchPlan) -> npt.NDArray[np.bool_]:
+        """Open cells with all that the vendor has published so far: nothing is left to do."""
+        states = self._lake.control.ledger.matrix(plan.dataset, plan.symbols, plan.sessions).states
+        now_ns = self._clock.now_ns()
+        return provisional(plan.dataset, self._calendar, states, plan.sessions, now_ns)
+
     def _landed(self, landed: Landed) -> None:
         self._report.rows += landed.rows
         self._report.quarantined += landed.quarantined
@@ -239,6 +248,7 @@ class _Run:
                 for cell_state, cells in counts.items():
                     report.states[cell_state.name.lower()] += cells
                 open_cells = control.ledger.pending(plan.dataset, plan.symbols, plan.sessions)
+                open_cells &= ~self._provisional(plan)
                 left = max(int(open_cells.sum()) - plan.refused, 0)
                 report.remaining += left
                 report.completed += max(plan.pending - left, 0)

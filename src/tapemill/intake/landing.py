@@ -17,6 +17,7 @@ import polars as pl
 from tapemill.clock import Calendar, Clock
 from tapemill.intake.coverage import Settled, is_listing, rows_by_date, settle
 from tapemill.intake.evidence import Receipt, read_back
+from tapemill.intake.periods import PERIODS, settle_periods
 from tapemill.intake.run import off_loop
 from tapemill.lake import Lake
 from tapemill.lake.control import (
@@ -26,6 +27,7 @@ from tapemill.lake.control import (
     CellState,
     ContentRecord,
     Effects,
+    StoredAnswer,
 )
 from tapemill.settings import Settings
 
@@ -225,6 +227,8 @@ def _settle(
     request, answer = receipt.asked
     if not answer.outcome.completes:
         return []
+    if request.dataset in PERIODS:
+        return _settle_periods(lake, settings, calendar, receipt) if answer.next is None else []
     earlier: dict[date, int] = {}
     rows_before = 0
     if is_listing(request) and answer.next is None:
@@ -260,15 +264,37 @@ def _rows_of_earlier_pages(
     lake: Lake, settings: Settings, task_key: str, last_page: int
 ) -> dict[date, int]:
     """Rows by date of the pages before the last one of a listing, read back from raw."""
-    newest: dict[int, Receipt] = {}
-    for stored in lake.control.answers.of_task(task_key):
-        if stored.stage != "kept" and stored.page < last_page:
-            newest[stored.page] = read_back(lake, settings, stored)
     total: dict[date, int] = {}
-    for receipt in newest.values():
+    for receipt in _earlier_pages(lake, settings, task_key, last_page):
         for day, count in rows_by_date(receipt.dataset, receipt.frame).items():
             total[day] = total.get(day, 0) + count
     return total
+
+
+def _earlier_pages(lake: Lake, settings: Settings, task_key: str, last_page: int) -> list[Receipt]:
+    """The newest answer of each page before the last one, in the order of pages."""
+    # Bytes that came before are stored under the key with a number: see `keep`.
+    key, times = task_key.partition("@")[0], 1
+    newest: dict[int, StoredAnswer] = {}
+    while found := lake.control.answers.of_task(key if times == 1 else f"{key}@{times}"):
+        for stored in found:
+            known = newest.get(stored.page)
+            newer = known is None or stored.answer_id > known.answer_id
+            if newer and stored.stage != "kept" and stored.page < last_page:
+                newest[stored.page] = stored
+        times += 1
+    return [read_back(lake, settings, newest[page]) for page in sorted(newest)]
+
+
+def _settle_periods(
+    lake: Lake, settings: Settings, calendar: Calendar, receipt: Receipt
+) -> list[Settled]:
+    assert receipt.asked is not None  # files settle their own cells
+    request = receipt.asked[0]
+    pages = [*_earlier_pages(lake, settings, receipt.task_key, request.page), receipt]
+    rejected = sum(page.rejected.height for page in pages)
+    frames = [page.frame for page in pages]
+    return settle_periods(request, frames, rejected, calendar, receipt.received_ns)
 
 
 def _record(receipt: Receipt, settled: Settled) -> CellRecord:

@@ -30,6 +30,7 @@ __all__ = ["Lane"]
 _POLL_SECONDS = 1.0
 _PATIENT_POLLS = 30
 _UNAUTHORISED = 401
+_SAME_LISTING_NS = 3_600_000_000_000
 _RECEIVED = ("stored", "landing")
 _STATES = {
     Outcome.NOT_ENTITLED: CellState.NOT_ENTITLED,
@@ -226,9 +227,19 @@ class Lane:
         """The task's first page, or the page where an interrupted listing goes on."""
         if is_listing(task.first):
             point = self._lake.control.answers.resume_point(task.key)
-            if point is not None:
+            if point is not None and self._still_the_same(task):
                 return Request.from_json(point[1])
         return task.first
+
+    def _still_the_same(self, task: Task) -> bool:
+        """Whether an interrupted listing can go on at its page.
+
+        FINRA's pages are cut by row number: what was published meanwhile shifts every later page.
+        """
+        if task.first.base != "finra_api":
+            return True
+        last_ns = self._lake.control.answers.of_task(task.key)[-1].ts_recv_ns
+        return self._clock.now_ns() - last_ns < _SAME_LISTING_NS
 
     async def _keep(self, task: Task, token: int, request: Request, asked: Asked) -> Receipt | None:
         if not asked.wire.body and not asked.answer.outcome.completes:

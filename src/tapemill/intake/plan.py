@@ -19,6 +19,7 @@ from tapemill.errors import DateError, UsageError
 from tapemill.intake.catalogue import Offer, offer
 from tapemill.intake.coverage import SNAPSHOTS, snapshot_session
 from tapemill.intake.entitlement import Entitled, clamp, window
+from tapemill.intake.periods import PERIODS, resting, wanted_periods
 from tapemill.intake.tasks import BUILDERS, BoolMatrix, Task
 from tapemill.lake import Lake
 from tapemill.lake.control import MARKET, CellState
@@ -46,6 +47,8 @@ class FetchPlan:
     complete, pending, out_of_window, not_yet, refused : int
         Cells: filled; to be filled by `tasks`; older than the plan of the vendor; not published
         yet; refused before by the vendor as outside the plan, and not asked again.
+    waiting : int
+        Cells whose first part is here, and whose rest is not due yet.
     closed : tuple of date
         The sessions behind `out_of_window`.
     hours : float
@@ -65,6 +68,7 @@ class FetchPlan:
     refused: int
     closed: tuple[date, ...]
     hours: float
+    waiting: int = 0
 
     @property
     def calls(self) -> int:
@@ -91,6 +95,7 @@ class FetchPlan:
             "out_of_window": self.out_of_window,
             "not_yet": self.not_yet,
             "refused": self.refused,
+            "waiting": self.waiting,
         }
 
 
@@ -112,11 +117,12 @@ def plan_fetch(
     ----------
     dataset : str
         ``bars_1m``, ``bars_1d``, ``splits``, ``dividends``, ``tickers``, ``market_status``,
-        ``short_volume``, or the bronze name.
+        ``short_volume``, ``otc_weekly``, ``otc_firms``, ``short_interest``, or the bronze name.
     symbols : sequence of str, optional
         Tickers, case kept. Needed for minute bars; elsewhere the whole market is the default.
     start, end : date, optional
-        Sessions, inclusive; the newest available one by default.
+        Sessions, inclusive; the newest available one by default. Weeks are those with a day in the
+        range, settlement dates those inside it; the newest few by default.
     via : str, optional
         ``"file"`` (default) or ``"api"`` for short volume.
     again : bool
@@ -137,11 +143,12 @@ def plan_fetch(
     entitled = _entitled(wanted, settings, sessions, clock.now_ns(), start, end)
     pending = _pending(lake, wanted, names, entitled, again=again)
     available = entitled.available
-    refused = np.zeros_like(pending)
+    refused, waiting = np.zeros_like(pending), np.zeros_like(pending)
     if available and not again:
         states = lake.control.ledger.matrix(wanted.dataset, names, available).states
         refused = states == CellState.NOT_ENTITLED
-    pending &= ~refused
+        waiting = resting(wanted.dataset, sessions, states, available, clock.now_ns())
+    pending &= ~refused & ~waiting
     route, tasks = BUILDERS[wanted.route](names, available, pending, sessions)
     tasks = [dataclasses.replace(task, again=again) for task in tasks]
     calls = sum(task.calls for task in tasks)
@@ -152,13 +159,14 @@ def plan_fetch(
         tasks=tuple(tasks),
         symbols=tuple(names),
         sessions=tuple(available),
-        complete=int((~pending & ~refused).sum()),
+        complete=int((~pending & ~refused & ~waiting).sum()),
         pending=int(pending.sum()),
         out_of_window=len(names) * len(entitled.out_of_window),
         not_yet=len(names) * len(entitled.not_yet),
         refused=int(refused.sum()),
         closed=tuple(entitled.out_of_window),
         hours=_hours(settings, wanted.vendor, calls),
+        waiting=int(waiting.sum()),
     )
 
 
@@ -170,10 +178,26 @@ def _names(wanted: Offer, symbols: Sequence[str] | None) -> list[str]:
             where=wanted.name,
             next_step=f"name them, for example: tapemill fetch {wanted.name} SPY QQQ",
         )
+    if wanted.dataset in PERIODS:
+        return _finra_names(wanted, symbols)
     by_symbol = wanted.route in ("minutes", "days", "splits", "dividends")
     if not symbols or not by_symbol:
         return [MARKET]
     return sorted(set(symbols))
+
+
+def _finra_names(wanted: Offer, symbols: Sequence[str] | None) -> list[str]:
+    """Symbols as FINRA writes them; firm rows have cells of their own beside the totals'."""
+    for symbol in symbols or ():
+        if "." in symbol or "/" in symbol or symbol.startswith(MARKET):
+            raise UsageError(
+                f"the Query API knows no symbol {symbol!r}",
+                where=wanted.name,
+                next_step="write share classes with a blank: 'BRK B'",
+            )
+    if wanted.route == "firms":
+        return [f"{MARKET}firms{symbol}" for symbol in sorted(set(symbols or ("",)))]
+    return sorted(set(symbols or (MARKET,)))
 
 
 def _entitled(
@@ -186,6 +210,8 @@ def _entitled(
 ) -> Entitled:
     if wanted.dataset in SNAPSHOTS:
         return Entitled([snapshot_session(sessions, now_ns)], [], [])
+    if wanted.dataset in PERIODS:
+        return wanted_periods(wanted.dataset, sessions, now_ns, start, end)
     last = window(settings, sessions, wanted.vendor, now_ns)[1]
     end = end or max(last, start or last)
     start = start or end

@@ -8,15 +8,23 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Sequence
-from datetime import date
+from datetime import date, timedelta
 
 import numpy as np
 import numpy.typing as npt
 
 from tapemill.clock import Calendar
+from tapemill.clock.reporting import settlement_before
 from tapemill.intake.routes import SESSIONS_PER_PAGE, Block, cover, spans
 from tapemill.vendors import Request
-from tapemill.vendors.finra import reg_sho_daily, short_volume_file
+from tapemill.vendors.finra import (
+    FIRM_TYPES,
+    SYMBOL_TYPES,
+    reg_sho_daily,
+    short_interest,
+    short_volume_file,
+    weekly_summary,
+)
 from tapemill.vendors.massive import (
     daily_bars,
     dividends,
@@ -38,6 +46,11 @@ _SPLITS_A_SESSION = 8
 _DIVIDENDS_A_SESSION = 120
 _TICKERS = 12_000 + 15_000  # listed and delisted
 _API_ROWS_A_SESSION = 30_000
+_TOTALS_A_WEEK = 35_000
+_FIRM_ROWS_A_WEEK = 250_000
+_FIRM_ROWS_A_SYMBOL = 60
+_POSITIONS_A_SETTLEMENT = 20_000
+_QUERY_ROW_BYTES = 500
 _BAR_BYTES = 100
 _USUAL_MINUTES = 600
 _MARKET_BARS = 11_000
@@ -179,6 +192,60 @@ def _short_api(
     return "the Query API, 5,000 rows a page", tasks
 
 
+def _weeks(
+    symbols: Sequence[str], weeks: Sequence[date], pending: BoolMatrix, _: Calendar
+) -> tuple[str, list[Task]]:
+    if list(symbols) == ["*"]:
+        asked = [weeks[place] for place in np.flatnonzero(pending[0]).tolist()]
+        whole = [_query(weekly_summary(week, week), (week,), _TOTALS_A_WEEK) for week in asked]
+        return "the market's totals, a week at a time, 5,000 rows a page", whole
+    longest = _API_PAGE // len(SYMBOL_TYPES)
+    tasks = [
+        _query(weekly_summary(held[0], held[-1], symbol=symbol), held, 2 * len(held))
+        for row, symbol in enumerate(symbols)
+        for held in spans(pending[row], weeks, longest)
+    ]
+    return "the totals of one symbol, all weeks at once", tasks
+
+
+def _firms(
+    names: Sequence[str], weeks: Sequence[date], pending: BoolMatrix, _: Calendar
+) -> tuple[str, list[Task]]:
+    tasks = []
+    for row, name in enumerate(names):
+        symbol = name.removeprefix("*firms") or "*"
+        longest = 1 if symbol == "*" else _API_PAGE // _FIRM_ROWS_A_SYMBOL
+        rows = _FIRM_ROWS_A_WEEK if symbol == "*" else _FIRM_ROWS_A_SYMBOL
+        tasks += [
+            _query(
+                weekly_summary(held[0], held[-1], FIRM_TYPES, symbol=symbol),
+                held,
+                rows * len(held),
+            )
+            for held in spans(pending[row], weeks, longest)
+        ]
+    return "volumes per venue and firm, 5,000 rows a page", tasks
+
+
+def _interest(
+    symbols: Sequence[str], settled: Sequence[date], pending: BoolMatrix, calendar: Calendar
+) -> tuple[str, list[Task]]:
+    tasks = []
+    for row, symbol in enumerate(symbols):
+        longest = 1 if symbol == "*" else _API_PAGE // 2
+        rows = _POSITIONS_A_SETTLEMENT if symbol == "*" else 1
+        for held in spans(pending[row], settled, longest):
+            # From the settlement before on: a date that FINRA moved by a day is found all the same.
+            begin = settlement_before(calendar, held[0]) + timedelta(days=1)
+            request = short_interest(begin, held[-1], symbol=symbol)
+            tasks.append(_query(request, held, rows * len(held)))
+    return "short interest by settlement date, 5,000 rows a page", tasks
+
+
+def _query(request: Request, held: tuple[date, ...], rows: int) -> Task:
+    return Task(request, held, max(1, -(-rows // _API_PAGE)), rows * _QUERY_ROW_BYTES)
+
+
 BUILDERS: dict[str, Builder] = {
     "minutes": _minutes,
     "days": _days,
@@ -188,4 +255,7 @@ BUILDERS: dict[str, Builder] = {
     "status": _status,
     "short_files": _short_files,
     "short_api": _short_api,
+    "weeks": _weeks,
+    "firms": _firms,
+    "interest": _interest,
 }

@@ -21,6 +21,7 @@ __all__ = [
     "CellState",
     "SessionSlots",
     "days_of",
+    "is_part",
     "overlay",
 ]
 
@@ -141,8 +142,18 @@ def days_of(sessions: Sequence[date]) -> npt.NDArray[np.datetime64]:
     return (ordinals - _EPOCH).view("datetime64[D]")
 
 
+def is_part(symbol: str) -> bool:
+    """Whether a name stands for another listing of the dataset, such as ``*firms``.
+
+    The market's cell says nothing of it.
+    """
+    return symbol.startswith(MARKET) and symbol != MARKET
+
+
 def overlay(
-    own: npt.NDArray[np.uint8], market: npt.NDArray[np.uint8]
+    own: npt.NDArray[np.uint8],
+    market: npt.NDArray[np.uint8],
+    symbols: Sequence[str] = (),
 ) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.bool_]]:
     """Lay the market's states under a symbol's own.
 
@@ -150,6 +161,8 @@ def overlay(
     ----------
     own : uint8 array [symbol, session]
     market : uint8 array [session]
+    symbols : sequence of str, optional
+        Names of the rows; parts (see :func:`is_part`) keep their own states.
 
     Returns
     -------
@@ -160,4 +173,6 @@ def overlay(
     settled_by_market = _IS_COMPLETE[market][np.newaxis, :] & ~_IS_COMPLETE[own]
     silent = (own == CellState.PENDING) & (market != CellState.PENDING)[np.newaxis, :]
     from_market = settled_by_market | silent
+    if apart := [row for row, symbol in enumerate(symbols) if is_part(symbol)]:
+        from_market[apart] = False
     return np.where(from_market, market[np.newaxis, :], own), from_market

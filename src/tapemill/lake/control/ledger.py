@@ -116,7 +116,7 @@ class Ledger:
         slots = SessionSlots(sessions)
         with self._database.read() as connection:
             own = self._states(connection, dataset, symbols, slots)
-            states, from_market = overlay(own, self._market(connection, dataset, slots))
+            states, from_market = overlay(own, self._market(connection, dataset, slots), symbols)
             rows, versions = self._counts(connection, dataset, symbols, slots)
             market_rows, market_versions = self._counts(connection, dataset, [MARKET], slots)
         return CellMatrix(
@@ -175,7 +175,8 @@ class Ledger:
             market = self._market(connection, dataset, slots)
             any_market = bool(market.any())
             for start, states in stream_states(connection, dataset, symbols, slots):
-                yield start, overlay(states, market)[0] if any_market else states
+                names = symbols[start : start + len(states)]
+                yield start, overlay(states, market, names)[0] if any_market else states
 
     def _states(
         self, connection: Connection, dataset: str, symbols: Sequence[str], slots: SessionSlots
