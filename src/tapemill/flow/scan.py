@@ -1,0 +1,347 @@
+"""The whole-market scan: every name of FINRA's file of an evening, measured, judged and ranked.
+
+A row of an evening depends on the 140 sessions before it and the evening itself: 60 evenings of
+comparison, each with its 60 sessions of baseline, each with its 20 of usual volume. How many
+evenings are computed together changes nothing. A high short share is read as buying pressure,
+because market makers who sell to a buyer sell short; that is an inference, not an observation.
+"""
+
+from __future__ import annotations
+
+import bisect
+import dataclasses
+import datetime
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+from numba import njit
+
+from tapemill.contracts import contract
+from tapemill.flow.eligibility import REASONS, classes_of, eligibility
+from tapemill.flow.evening import evening_of
+from tapemill.flow.inputs import EveningInputs
+from tapemill.flow.novelty import NOVELTIES, novelty
+from tapemill.flow.panel import Matrix, Panel
+from tapemill.flow.robust import BoolMatrix, in_blocks
+from tapemill.flow.significance import POOL_EVENINGS, empirical_p, q_values, without_peers
+from tapemill.flow.surprise import median_volume, share_surprise, volume_surprise
+from tapemill.settings.declaration import FlowSettings
+
+__all__ = ["scan_lookback", "scan_rows"]
+
+Codes = npt.NDArray[np.int16]
+
+_SPLITS = ("", "listed", "suspected")
+_DIRECTIONS = ("", "buying", "selling")
+_SOURCES = ("", "prior_evenings", "own_evening")
+_HISTORY = REASONS.index("history")
+_TIER_DAYS = 182
+"""A tier is known from weeks at most so old …"""
+_TIER_GAP_DAYS = 140
+"""… and a longer hole between two weeks ends it: publication takes up to five weeks."""
+_DUE_T1_DAYS, _DUE_DAYS = 21, 35
+"""From the week's Monday to its publication: two and four weeks after its end, on a Monday."""
+
+
+def scan_lookback(flow: FlowSettings) -> int:
+    """Sessions before an evening that its rows depend on."""
+    return POOL_EVENINGS + flow.baseline_sessions + flow.median_sessions
+
+
+def scan_rows(inputs: EveningInputs, flow: FlowSettings) -> pl.DataFrame:
+    """Scan the evenings.
+
+    Parameters
+    ----------
+    inputs : EveningInputs
+        With :func:`scan_lookback` sessions before the first evening where the calendar has them.
+    flow : FlowSettings
+
+    Returns
+    -------
+    pl.DataFrame
+        Contract ``gold.flow_scan``: one row per symbol that has a row of FINRA on the evening,
+        ordered by session and symbol. Only eligible names have p, q, score, direction and ranks.
+        `volume_q_value` is one-sided: an evening of unusually little volume asks for no attention,
+        and half days would fill the list.
+    """
+    if not inputs.evenings or not inputs.panel.symbols:
+        return contract("gold.flow_scan").empty()
+    window = _window(inputs, flow)
+    affiliation = (
+        _sectors(inputs.memberships, window.panel.symbols, window.days),
+        _tiers(inputs.otc, window.panel.symbols, window.days),
+    )
+    cells = _measure(window, inputs.symbols, affiliation[0][0], flow)
+    cells["tier"] = affiliation[1][0][window.rows]
+    names = {"sector": ("", *affiliation[0][1]), "tier": ("", *affiliation[1][1])}
+    return _finished(_frame(window, inputs, cells, names))
+
+
+# -- measuring -----------------------------------------------------------------------------------
+
+
+@dataclasses.dataclass(frozen=True)
+class _Window:
+    """Which sessions of a panel are evenings, and which are compared with."""
+
+    panel: Panel
+    start: int
+    stop: int
+    rows: npt.NDArray[np.int64]
+
+    @property
+    def days(self) -> tuple[datetime.date, ...]:
+        return self.panel.sessions[self.start : self.stop]
+
+    def turned(self, matrix: Any) -> Any:
+        """(symbols, sessions) → (evenings and those compared with, symbols)."""
+        made = np.empty((self.stop - self.start, matrix.shape[0]), dtype=matrix.dtype)
+        source = np.ascontiguousarray(matrix)
+        in_blocks(len(source), lambda low, high: _turn(source, self.start, low, high, made))
+        return made
+
+    def evenings(self, matrix: Any) -> Any:
+        """(symbols, sessions) → (evenings, symbols)."""
+        return self.turned(matrix)[self.rows]
+
+
+def _window(inputs: EveningInputs, flow: FlowSettings) -> _Window:
+    """Cut the panel to what the evenings depend on."""
+    panel, first = inputs.panel, inputs.panel.column(inputs.evenings[0])
+    last = panel.column(inputs.evenings[-1])
+    begin = max(first - scan_lookback(flow), 0)
+    if begin or last + 1 < len(panel.sessions):
+        kept = slice(begin, last + 1)
+
+        def cut(matrix: Matrix) -> Matrix:
+            return np.ascontiguousarray(matrix[:, kept])
+
+        panel = Panel(
+            panel.symbols,
+            panel.sessions[kept],
+            *(cut(panel.short_volume), cut(panel.total_volume), cut(panel.share_factor)),
+            *(cut(panel.close), cut(panel.high), cut(panel.low), cut(panel.volume)),
+        )
+    columns = np.array([panel.column(day) for day in inputs.evenings], dtype=np.int64)
+    start = max(int(columns[0]) - POOL_EVENINGS, 0)
+    return _Window(panel, start, int(columns[-1]) + 1, columns - start)
+
+
+def _measure(
+    window: _Window, symbols: pl.DataFrame, sector: Codes, flow: FlowSettings
+) -> dict[str, Any]:
+    """Everything that is a number or a code, as matrices (evenings, symbols)."""
+    panel, rows = window.panel, window.rows
+    usual = median_volume(panel, flow)
+    verdict = eligibility(panel, flow, symbols, usual)
+    made: dict[str, Any] = {"sector": sector[rows], "short_volume": panel.short_volume}
+    share = share_surprise(panel, flow, verdict.members, usual=usual)
+    deviation, scale = window.turned(share.deviation), window.turned(share.scale)
+    made |= {"baseline": share.baseline, "baseline_days": share.days, "usual": usual}
+    del share
+    reason = window.turned(verdict.reason)
+    reason[(reason == 0) & ~np.isfinite(deviation / scale)] = _HISTORY
+    eligible = reason == 0
+    volume_z = _volume_z(window, verdict.members, eligible, sector, flow)
+    z, shift = without_peers(deviation, scale, eligible, sector)
+    p, pooled = empirical_p(z, eligible, int(rows[0]))
+    volume_p, _ = empirical_p(volume_z, eligible, int(rows[0]), upper=True)
+    new, run = novelty(z)
+    made |= {"total_volume": panel.total_volume, "last_close": verdict.last_close}
+    made |= {"dollar_volume_median": verdict.dollar_volume, "split": verdict.split}
+    made = {name: m if name == "sector" else window.evenings(m) for name, m in made.items()}
+    made |= {"reason": reason[rows], "share_move": deviation[rows], "peer_shift": shift[rows]}
+    made |= {"z": z[rows], "volume_z": volume_z[rows], "run_length": run[rows]}
+    made |= {"novelty": new[rows], "volume_novelty": novelty(volume_z)[0][rows]}
+    made |= {"p_value": p[rows], "q_value": q_values(p[rows])}
+    made["volume_q_value"] = q_values(volume_p[rows])
+    made["source"] = np.where(np.isfinite(p[rows]), np.where(pooled[rows], 1, 2)[:, None], 0)
+    return made | _ranked(made, eligible[rows])
+
+
+def _volume_z(
+    window: _Window, members: BoolMatrix, eligible: BoolMatrix, sector: Codes, flow: FlowSettings
+) -> Matrix:
+    volume = volume_surprise(window.panel, flow, members)
+    own = window.turned(volume.deviation), window.turned(volume.scale)
+    return without_peers(*own, eligible, sector)[0]
+
+
+def _ranked(made: Mapping[str, Any], eligible: BoolMatrix) -> dict[str, Any]:
+    """Score, its sign, and places in the lists, of the eligible only."""
+    calm = np.minimum(1.0, np.sqrt(made["total_volume"] / made["usual"]))
+    score = np.where(eligible, made["z"], np.nan) * calm
+    volume = np.where(eligible, made["volume_z"], np.nan)
+    dollars = np.nan_to_num(made["dollar_volume_median"], nan=-1.0)
+    shares = np.nan_to_num(made["usual"])
+    rank, volume_rank = np.zeros(score.shape, np.int32), np.zeros(score.shape, np.int32)
+
+    def work(start: int, stop: int) -> None:
+        for t in range(start, stop):
+            _rank(-score[t], score[t] > 0, dollars[t], shares[t], rank[t])
+            _rank(score[t], score[t] < 0, dollars[t], shares[t], rank[t])
+            _rank(-volume[t], np.isfinite(volume[t]), dollars[t], shares[t], volume_rank[t])
+
+    in_blocks(len(score), work, block=8)
+    sign = np.where(score > 0, 1, np.where(score < 0, 2, 0))
+    return {"score": score, "direction": sign, "rank": rank, "volume_rank": volume_rank}
+
+
+@njit(cache=True, nogil=True)
+def _turn(source, first, low, high, made):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
+    """Transpose some rows, in squares that stay in the cache."""
+    side = 32
+    for row in range(low, high, side):
+        for t in range(0, made.shape[0], side):
+            for i in range(row, min(row + side, high)):
+                for k in range(t, min(t + side, made.shape[0])):
+                    made[k, i] = source[i, first + k]
+
+
+@njit(cache=True, nogil=True)
+def _rank(key, among, dollars, shares, rank):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
+    """Places 1, 2 … by ascending key; ties by dollars, then shares, then place in the alphabet."""
+    where = np.flatnonzero(among)
+    order = where[np.argsort(key[where], kind="mergesort")]
+    for k in range(1, order.size):
+        mine, at = order[k], k
+        while at > 0 and key[order[at - 1]] == key[mine]:
+            other = order[at - 1]
+            if dollars[other] > dollars[mine]:
+                break
+            if dollars[other] == dollars[mine] and shares[other] >= shares[mine]:
+                break
+            order[at] = other
+            at -= 1
+        order[at] = mine
+    for k in range(order.size):
+        rank[order[k]] = k + 1
+
+
+# -- affiliation -----------------------------------------------------------------------------------
+
+
+def _sectors(
+    memberships: pl.DataFrame, symbols: Sequence[str], days: Sequence[datetime.date]
+) -> tuple[Codes, list[str]]:
+    """Code of each symbol's sector on each evening, by what was known then; −1 without one.
+
+    A symbol in several sectors counts in the first by name.
+    """
+    codes = np.full((len(days), len(symbols)), -1, dtype=np.int16)
+    rows = memberships.filter(pl.col("kind") == "sector", pl.col("symbol").is_in(list(symbols)))
+    names = sorted(rows["group"].unique())
+    place = {symbol: k for k, symbol in enumerate(symbols)}
+    moments = [evening_of(day) for day in days]
+    columns = ("symbol", "group", "valid_from", "valid_to", "known_at", "superseded_at")
+    for symbol, group, since, until, known, gone in (
+        rows.sort("group", "valid_from", "known_at", descending=True).select(columns).iter_rows()
+    ):
+        low = max(bisect.bisect_left(days, since), bisect.bisect_left(moments, known))
+        high = len(days) if until is None else bisect.bisect_right(days, until)
+        if gone is not None:
+            high = min(high, bisect.bisect_left(moments, gone))
+        codes[low:high, place[symbol]] = names.index(group)
+    return codes, names
+
+
+def _tiers(
+    otc: pl.DataFrame, symbols: Sequence[str], days: Sequence[datetime.date]
+) -> tuple[Codes, list[str]]:
+    """Code of each symbol's tier in its newest week known on each evening; −1 where unknown."""
+    codes = np.full((len(days), len(symbols)), -1, dtype=np.int16)
+    week, tier = pl.col("week_start"), pl.col("tier")
+    broken = (tier != tier.shift()) | ((week - week.shift()).dt.total_days() > _TIER_GAP_DAYS)
+    runs = (
+        otc.filter(pl.col("symbol").is_in(list(symbols)))
+        .select("symbol", "week_start", "tier", "known_at")
+        .unique()
+        .sort("symbol", "known_at", "week_start", "tier")
+        .filter(week >= week.cum_max().over("symbol"))
+        .with_columns(run=broken.over("symbol").fill_null(value=False).cum_sum().over("symbol"))
+        .group_by("symbol", "run", maintain_order=True)
+        .agg(tier.first(), pl.col("known_at").first(), week.max())
+    )
+    names = sorted(runs["tier"].unique())
+    place = {symbol: k for k, symbol in enumerate(symbols)}
+    moments = [evening_of(day) for day in days]
+    for symbol, _, name, known, newest in runs.iter_rows():
+        low = bisect.bisect_left(moments, known)
+        high = bisect.bisect_right(days, newest + datetime.timedelta(days=_TIER_DAYS))
+        codes[low:high, place[symbol]] = names.index(name)
+    return codes, names
+
+
+# -- framing ---------------------------------------------------------------------------------------
+
+_NUMBERS = (
+    *("short_volume", "total_volume", "usual", "baseline", "baseline_days", "share_move"),
+    *("peer_shift", "z", "p_value", "q_value", "volume_z", "volume_q_value", "score", "rank"),
+    *("volume_rank", "run_length", "dollar_volume_median", "last_close"),
+)
+_LABELS = {
+    "reason": REASONS,
+    "split": _SPLITS,
+    "source": _SOURCES,
+    "direction": _DIRECTIONS,
+    "novelty": NOVELTIES,
+    "volume_novelty": NOVELTIES,
+}
+
+
+def _frame(
+    window: _Window,
+    inputs: EveningInputs,
+    cells: dict[str, Any],
+    names: Mapping[str, Sequence[str]],
+) -> pl.DataFrame:
+    """One row a cell with a row of FINRA. Takes the matrices out of `cells` as it goes."""
+    there = np.isfinite(cells["total_volume"])
+    evening, symbol = (pl.Series(axis.astype(np.uint32)) for axis in np.nonzero(there))
+    classes = classes_of(window.panel, inputs.symbols)
+    days = pl.Series(inputs.evenings, dtype=pl.Date())
+    made = {
+        "symbol": pl.Series(window.panel.symbols, dtype=pl.String()).gather(symbol),
+        "security_class": classes.gather(symbol),
+        "session": days.gather(evening),
+        "as_of": pl.Series([evening_of(day) for day in inputs.evenings]).gather(evening),
+        "eligible": pl.Series(cells["reason"][there] == 0),
+    }
+    for name in _NUMBERS:
+        made[name] = pl.Series(cells.pop(name)[there], nan_to_null=True)
+    for name, labels in (_LABELS | dict(names)).items():
+        known = pl.Series([None, *labels[1:]], dtype=pl.String())
+        codes = cells.pop(name)[there] + (name in names)
+        made[name] = known.gather(pl.Series(codes.astype(np.uint32)))
+    return pl.DataFrame(made)
+
+
+def _finished(frame: pl.DataFrame) -> pl.DataFrame:
+    """The columns that follow from others, under the contract's names and types."""
+    total, session = pl.col("total_volume"), pl.col("session")
+    usual_share = 1 / (1 + (-pl.col("baseline")).exp())
+    moved = 1 / (1 + (-pl.col("baseline") - pl.col("peer_shift")).exp())
+    due = pl.when(pl.col("tier") == "T1").then(_DUE_T1_DAYS).otherwise(_DUE_DAYS)
+    columns = {
+        "known_at": pl.col("as_of"),
+        "year": session.dt.year(),
+        "ineligible_reason": pl.col("reason"),
+        "otc_tier": pl.col("tier"),
+        "p_source": pl.col("source"),
+        "short_share": pl.when(total > 0).then(pl.col("short_volume") / total),
+        "baseline_share": usual_share,
+        "peer_share_points": moved - usual_share,
+        "volume_ratio": total / pl.col("usual"),
+        "run_length": pl.when(pl.col("z").is_not_null()).then(pl.col("run_length")),
+        "rank": pl.when(pl.col("rank") > 0).then(pl.col("rank")),
+        "volume_rank": pl.when(pl.col("volume_rank") > 0).then(pl.col("volume_rank")),
+        "otc_next_publication": session.dt.truncate("1w") + pl.duration(days=due),
+    }
+    schema = contract("gold.flow_scan").schema
+    return frame.select(
+        columns.get(name, pl.col(name)).cast(dtype).alias(name) for name, dtype in schema.items()
+    )
