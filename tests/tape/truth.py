@@ -100,7 +100,7 @@ def es_future(data: Path) -> Tape:
 
     path = data / "databento/es-derived/esh4-20231225-a.mbp-10.dbn.zst"
     decoder = dbn.DBNDecoder()
-    decoder.write(zstandard.ZstdDecompressor().stream_reader(path.open("rb")).read())
+    decoder.write(zstandard.ZstdDecompressor().stream_reader(path.read_bytes()).read())
     records = [r for r in decoder.decode() if isinstance(r, dbn.MBP10Msg)]
     ts = _in_order(np.array([r.ts_event for r in records], np.int64))
     traded = np.array([str(r.action) == "T" or r.action == dbn.Action.TRADE for r in records])
