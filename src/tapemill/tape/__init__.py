@@ -7,7 +7,7 @@ input gives the same output.
 
 from __future__ import annotations
 
-from tapemill.tape.alignment import alignment
+from tapemill.tape.alignment import alignment, best_lag_ns
 from tapemill.tape.bulk import BulkRules, BulkState, bulk_buy_share
 from tapemill.tape.classify import Classified, TapeState, classify
 from tapemill.tape.conditions import (
@@ -36,6 +36,7 @@ __all__ = [
     "ThroughRule",
     "Trades",
     "alignment",
+    "best_lag_ns",
     "bulk_buy_share",
     "classifier_digest",
     "classify",

@@ -7,19 +7,21 @@ from collections.abc import Sequence
 import numpy as np
 import polars as pl
 
+from tapemill.errors import ContractError
 from tapemill.tape.classify import classify
 from tapemill.tape.prints import Quotes, Trades
 from tapemill.tape.rules import Rules, Rung
 
-__all__ = ["alignment"]
+__all__ = ["alignment", "best_lag_ns"]
 
 
 def alignment(trades: Trades, quotes: Quotes, lags_ns: Sequence[int] = (0,)) -> pl.DataFrame:
     """Where prints lie against the prevailing quote, for each lag.
 
     Venues must not trade through a better quote, so prints outside the prevailing one mean that
-    the two streams are out of step (or that a sweep walked the book). A share of more than some
-    per cent calls for a lag, or for ``Rules(through="tick")``.
+    the two streams are out of step (or that a sweep walked the book). Most prints are made at the
+    quote: where quotes run ahead of prints, the share at the quote is low and peaks at the lag that
+    puts them back (:func:`best_lag_ns`).
 
     Parameters
     ----------
@@ -55,3 +57,23 @@ def alignment(trades: Trades, quotes: Quotes, lags_ns: Sequence[int] = (0,)) -> 
     names = ("at_frac", "inside_frac", "through_frac", "no_market_frac")
     schema: dict[str, pl.DataType] = {"lag_ns": pl.Int64(), "prints": pl.Int64()}
     return pl.DataFrame(rows, schema=schema | dict.fromkeys(names, pl.Float64()))
+
+
+def best_lag_ns(trades: Trades, quotes: Quotes, lags_ns: Sequence[int]) -> int:
+    """Lag at which most prints stand at the prevailing quote; the smallest of equals.
+
+    No true side is needed. Take it from earlier days than the one to classify: it looks at all
+    prints of the tape it is given.
+
+    Raises
+    ------
+    ContractError
+        No lag to try, or no print to judge by.
+    """
+    frame = alignment(trades, quotes, sorted(lags_ns)).drop_nulls()
+    if frame.is_empty():
+        raise ContractError(
+            f"no lag can be chosen from {len(lags_ns)} lags and {len(trades)} prints",
+            next_step="give lags to try and a tape with eligible prints",
+        )
+    return int(frame["lag_ns"][int(frame["at_frac"].arg_max() or 0)])
