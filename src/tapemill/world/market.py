@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from functools import cached_property, lru_cache
 
 import numpy as np
 import polars as pl
 
 from tapemill.clock.eastern import EASTERN, eastern_ns
+from tapemill.clock.reporting import interest_published_ns, monday_of, settlement_before
 from tapemill.clock.sessions import Session, calendar
 from tapemill.errors import DateError, UnknownNameError, did_you_mean
 from tapemill.world.corporate_actions import Plan, plan_events
 from tapemill.world.daily import FRACTIONAL_FROM, MICRO, DailyPath, draw_daily
 from tapemill.world.minutes import BAR_SCHEMA, draw_minutes
+from tapemill.world.otc_weekly import WEEK_SCHEMA, draw_week
 from tapemill.world.register import Listing, Register
 from tapemill.world.seeds import stream
+from tapemill.world.short_interest import INTEREST_SCHEMA, draw_interest
 from tapemill.world.short_volume import draw_short_volume
 from tapemill.world.specs import SymbolSpec, specs_for
 
@@ -89,6 +92,7 @@ class Market:
         )
         self._daily: dict[str, DailyPath] = {}
         self._short_volume = lru_cache(_CACHED_SESSIONS)(self._draw_short_volume)
+        self._weeks = lru_cache(_CACHED_SESSIONS)(self._draw_week)
         self._minutes = lru_cache(_CACHED_SESSIONS)(self._draw_minutes)
 
     @property
@@ -221,6 +225,41 @@ class Market:
             .select(list(SHORT_VOLUME_SCHEMA))
         )
 
+    def otc_week(self, monday: date) -> pl.DataFrame:
+        """Off-exchange volume of one week by symbol, venue class and firm, with later revisions.
+
+        Returns
+        -------
+        polars.DataFrame
+            ``otc_weekly.WEEK_SCHEMA``; empty for a week without a session of this market.
+        """
+        return self._weeks(monday_of(monday))
+
+    def short_interest(self, settled: date) -> pl.DataFrame:
+        """Open short positions at a settlement date, one row a ticker.
+
+        Returns
+        -------
+        polars.DataFrame
+            ``short_interest.INTEREST_SCHEMA``; empty outside the market's window.
+        """
+        index = self._index.get(settled)
+        if index is None:
+            return INTEREST_SCHEMA.to_frame()
+        exchange = calendar("XNYS")
+        before = settlement_before(exchange, settled)
+        since = [self._index[d] for d in self.session_dates(before + timedelta(days=1), settled)]
+        symbols = {}
+        for listing in self.listings.values():
+            if listing.traded(index):
+                volume = self._path(listing.spec).volume_micro[since]
+                company, usual = listing.spec.symbol, listing.spec.daily_volume
+                symbols[listing.ticker] = (company, usual, int(volume.mean()) // MICRO)
+        due = interest_published_ns(exchange, settled)
+        out = datetime.fromtimestamp(due / 1e9, EASTERN).date()
+        known = before if before in self._index else None
+        return draw_interest(self.seed, settled, known, out, symbols)
+
     # -- lookup ------------------------------------------------------------------------------
 
     def _listing(self, ticker: str) -> Listing:
@@ -286,3 +325,19 @@ class Market:
             )
         frame = pl.DataFrame(rows, schema=SHORT_VOLUME_SCHEMA, orient="row")
         return frame.sort("symbol", maintain_order=True)
+
+    def _draw_week(self, monday: date) -> pl.DataFrame:
+        sessions = self.session_dates(monday, monday + timedelta(days=4))
+        if not sessions:
+            return WEEK_SCHEMA.to_frame()
+        days = pl.concat([self.short_volume(session) for session in sessions])
+        shares = days.group_by("symbol").agg(pl.col("total").sum() // MICRO)
+        symbols = {}
+        for ticker, daily in shares.sort("symbol").iter_rows():
+            spec = self._listing(ticker).spec
+            price = float(self._path(spec).close[self._index[sessions[-1]]])
+            symbols[ticker] = (spec.tier, daily, price)
+        # Nothing is published on a holiday; the weeks of publication may lie past this market.
+        due = [monday + timedelta(days=days) for days in (21, 35)]
+        closed = frozenset(day for day in due if not calendar("XNYS").is_session(day))
+        return draw_week(self.seed, monday, symbols, sessions, closed)

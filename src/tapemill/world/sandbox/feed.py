@@ -10,6 +10,8 @@ from datetime import date, datetime
 import polars as pl
 
 from tapemill.clock.eastern import EASTERN, eastern_ns
+from tapemill.clock.reporting import monday_of, settlement_dates
+from tapemill.clock.sessions import calendar
 from tapemill.errors import UnknownNameError, did_you_mean
 from tapemill.world.market import Market
 from tapemill.world.minutes import BAR_SCHEMA
@@ -147,6 +149,45 @@ class VendorFeed:
             frame = altered_short_volume(fault, frame, tickers, fetch)
             withheld += before - frame.height if fault.kind == "replay_incomplete" else 0
         return Served(frame, withheld)
+
+    def weeks(self, start: date, end: date) -> list[date]:
+        """Mondays from `start` to `end` of weeks in which the market was open."""
+        open_weeks = {monday_of(day) for day in self.sessions(date(1900, 1, 1), self.today)}
+        return sorted(monday for monday in open_weeks if start <= monday <= end)
+
+    def otc_week(self, monday: date) -> Served:
+        """Rows of a week as FINRA shows them now: tiers that are out, the newest version of each.
+
+        Faults of the data act on the weeks that hold a session they concern.
+        """
+        truth = self.market.otc_week(monday)
+        out = [day for day in truth["published"].unique() if self.now_ns() >= eastern_ns(day, 18)]
+        key = ["symbol", "summary_type", "mpid"]
+        shown = truth.filter(pl.col("published").is_in(out)).sort("published", maintain_order=True)
+        shown = shown.unique(key, keep="last", maintain_order=True).sort(key, nulls_last=False)
+        frame, withheld = shown.rename({"shares": "total"}), 0
+        for fault in self.faults("finra_api"):
+            tickers = {s for s, day in self.targets(fault) if monday_of(day) == monday}
+            if fault.kind not in PATTERNS or not tickers:
+                continue
+            before = frame.height
+            fetch = self._fetch(fault.kind, "otc_week", monday)
+            frame = altered_short_volume(fault, frame, tickers, fetch)
+            withheld += before - frame.height if fault.kind == "replay_incomplete" else 0
+        return Served(frame.rename({"total": "shares"}), withheld)
+
+    def settlements(self, start: date, end: date) -> list[date]:
+        """Settlement dates of the market between two dates."""
+        dates = self.sessions(start, end)
+        return settlement_dates(calendar("XNYS"), dates[0], dates[-1]) if dates else []
+
+    def short_interest(self, settled: date) -> pl.DataFrame:
+        """Positions of a settlement date, once they are published."""
+        truth = self.market.short_interest(settled)
+        due = truth["published"].max()
+        if not isinstance(due, date) or self.now_ns() < eastern_ns(due, 18):
+            return truth.clear()
+        return truth
 
     def has_short_volume(self, session: date) -> bool:
         """Whether FINRA has published the session."""

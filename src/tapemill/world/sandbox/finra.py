@@ -5,16 +5,17 @@ from __future__ import annotations
 import base64
 import binascii
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from datetime import date
-from typing import Any
 
 import msgspec
 import polars as pl
 
 from tapemill.clock.eastern import eastern_ns
 from tapemill.world.daily import MICRO
-from tapemill.world.sandbox.feed import Served, VendorFeed
+from tapemill.world.sandbox.feed import VendorFeed
+from tapemill.world.sandbox.finra_datasets import DATASETS
+from tapemill.world.sandbox.finra_query import conditions, date_bounds, read_query
 from tapemill.world.sandbox.wire import Call, Reply, http_date, json_reply
 from tapemill.world.short_volume import FACILITIES
 
@@ -27,6 +28,7 @@ _DENIED = (
     b'<?xml version="1.0" encoding="UTF-8"?>\n'
     b"<Error><Code>AccessDenied</Code><Message>Access Denied</Message></Error>"
 )
+_GROUP = "/data/group/otcmarket/name/"
 _LARGEST_LIMIT, _DEFAULT_LIMIT = 5_000, 1_000
 _TOKEN_SECONDS = 1_800
 _SECOND = 1_000_000_000
@@ -92,7 +94,9 @@ def _quantity(name: str) -> pl.Expr:
 
 
 class FinraApi:
-    """Query API ``otcMarket/regShoDaily``: filters, paging by Record-Total, optional OAuth.
+    """Query API, group ``otcMarket``: filters, paging by Record-Total, optional OAuth.
+
+    Keys that it does not know are ignored without a word, as by the real one.
 
     Parameters
     ----------
@@ -119,11 +123,15 @@ class FinraApi:
         denied = self._unauthorized(call)
         if denied is not None:
             return denied
-        if call.path.lower() != "/data/group/otcmarket/name/regshodaily":
+        dataset = DATASETS.get(call.path.lower().removeprefix(_GROUP))
+        if dataset is None:
             return _problem(404, "Dataset not found")
         try:
-            asked = _query(call)
-            rows = self._selected(asked)
+            asked = read_query(call)
+            rows = dataset.rows(self._feed, *date_bounds(asked, dataset.date_field))
+            chosen = rows.frame.filter(conditions(asked, rows.frame.schema))
+            fields = asked.get("fields") or []
+            chosen = chosen.select(fields) if fields else chosen
         except (ValueError, KeyError, TypeError) as broken:
             return _problem(400, f"Invalid request: {broken}")
         limit = min(max(1, int(asked.get("limit", _DEFAULT_LIMIT))), _LARGEST_LIMIT)
@@ -131,9 +139,9 @@ class FinraApi:
         shown = {"duplicated_page": max(0, offset - limit), "cursor_loop": 0}.get(
             page_fault, offset
         )
-        page = _whole_numbers(rows.frame.slice(shown, limit))
+        page = _whole_numbers(chosen.slice(shown, limit))
         headers = {
-            "record-total": str(rows.frame.height + rows.withheld),
+            "record-total": str(chosen.height + rows.withheld),
             "record-offset": str(offset),
             "record-limit": str(limit),
             "record-max-limit": str(_LARGEST_LIMIT),
@@ -176,38 +184,6 @@ class FinraApi:
             return None
         return _problem(401, "Unauthorized: a valid access token is required")
 
-    def _selected(self, asked: Mapping[str, Any]) -> Served:
-        """Rows under all filters, one per symbol, session and facility, in that order of date."""
-        first, last = _date_bounds(asked)
-        frames, withheld = [], 0
-        for session in self._feed.sessions(first, last):
-            served = self._feed.short_volume(session, "*", "finra_api")
-            frames.append(served.frame)
-            withheld += served.withheld
-        rows = pl.concat([self._feed.market.short_volume(date(1900, 1, 1)), *frames])
-        rows = rows.select(
-            tradeReportDate="session",
-            securitiesInformationProcessorSymbolIdentifier="symbol",
-            shortParQuantity=_number("short"),
-            shortExemptParQuantity=_number("exempt"),
-            totalParQuantity=_number("total"),
-            marketCode="facility",
-            reportingFacilityCode=pl.col("facility").replace_strict(
-                {code: name for code, (_, name) in FACILITIES.items()}
-            ),
-        )
-        for condition in _conditions(asked, rows.schema):
-            rows = rows.filter(condition)
-        fields = asked.get("fields") or []
-        return Served(rows.select(fields) if fields else rows, withheld)
-
-
-def _number(name: str) -> pl.Expr:
-    """Shares as the nearest double to the decimal text: a division would be an ulp off."""
-    whole, rest = pl.col(name) // MICRO, pl.col(name) % MICRO
-    text = pl.concat_str(whole, pl.lit("."), rest.cast(pl.String).str.zfill(6))
-    return text.cast(pl.Float64).alias(name)
-
 
 def _whole_numbers(page: pl.DataFrame) -> pl.DataFrame:
     """Write quantities without decimals where a page has none."""
@@ -218,67 +194,3 @@ def _whole_numbers(page: pl.DataFrame) -> pl.DataFrame:
 
 def _problem(status: int, text: str) -> Reply:
     return json_reply(status, {"statusCode": status, "statusDescription": text})
-
-
-def _query(call: Call) -> dict[str, Any]:
-    """Body of a POST, or the parameters of a GET."""
-    if call.method == "POST":
-        document = msgspec.json.decode(call.body or b"{}")
-        if not isinstance(document, dict):
-            raise ValueError("the body must be a JSON object")
-        return document
-    asked: dict[str, Any] = dict(call.query)
-    if "fields" in asked:
-        asked["fields"] = asked["fields"].split(",")
-    return asked
-
-
-_DATE_FIELD = "tradeReportDate"
-_COMPARE = {
-    "EQUAL": pl.Expr.eq,
-    "EQUALS": pl.Expr.eq,
-    "NOT_EQUAL": pl.Expr.ne,
-    "GREATER": pl.Expr.gt,
-    "LESSER": pl.Expr.lt,
-    "GTE": pl.Expr.ge,
-    "LTE": pl.Expr.le,
-}
-
-
-def _date_bounds(asked: Mapping[str, Any]) -> tuple[date, date]:
-    """Sessions worth building: the tightest bounds that filters put on the date."""
-    first, last = date(1900, 1, 1), date(9999, 12, 31)
-    for entry in asked.get("dateRangeFilters") or []:
-        if entry["fieldName"] == _DATE_FIELD:
-            first = max(first, date.fromisoformat(entry["startDate"][:10]))
-            last = min(last, date.fromisoformat(entry["endDate"][:10]))
-    for entry in asked.get("compareFilters") or []:
-        if entry["fieldName"] == _DATE_FIELD and entry["compareType"].upper().startswith("EQUAL"):
-            day = date.fromisoformat(entry["fieldValue"][:10])
-            first, last = max(first, day), min(last, day)
-    return first, last
-
-
-def _conditions(asked: Mapping[str, Any], schema: pl.Schema) -> list[pl.Expr]:
-    found = []
-    for entry in asked.get("compareFilters") or []:
-        compare = _COMPARE[entry["compareType"].upper()]
-        found.append(compare(pl.col(entry["fieldName"]), _value(entry, "fieldValue", schema)))
-    for entry in asked.get("dateRangeFilters") or []:
-        start, end = (_value(entry, name, schema) for name in ("startDate", "endDate"))
-        found.append(pl.col(entry["fieldName"]).is_between(start, end))
-    for entry in asked.get("domainFilters") or []:
-        values: Collection[Any] = [
-            _value({"fieldName": entry["fieldName"], "v": v}, "v", schema) for v in entry["values"]
-        ]
-        found.append(pl.col(entry["fieldName"]).is_in(list(values)))
-    return found
-
-
-def _value(entry: Mapping[str, Any], key: str, schema: pl.Schema) -> Any:
-    """Value of a filter in the type of its field."""
-    dtype = schema[entry["fieldName"]]
-    text = str(entry[key])
-    if dtype == pl.Date:
-        return date.fromisoformat(text[:10])
-    return float(text) if dtype.is_numeric() else text
