@@ -9,6 +9,7 @@ import tapemill.settings
 
 def test_public_names() -> None:
     assert sorted(tapemill.settings.__all__) == [
+        "FlowSettings",
         "Key",
         "SettingRow",
         "Settings",

@@ -8,11 +8,11 @@ what it could not have known.
 
 from __future__ import annotations
 
+import bisect
 import datetime
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
-import numpy as np
 import polars as pl
 
 from tapemill.clock import calendar
@@ -20,21 +20,18 @@ from tapemill.contracts.columns import TAPE_SUMS
 from tapemill.flow.evening import as_of_column, evening_of, sessions_before
 from tapemill.flow.inputs import EveningInputs
 from tapemill.flow.panel import Panel, matrices_of
-from tapemill.refine.symbology import is_test_symbol, massive_symbol, root_symbol, security_class
+from tapemill.flow.short_rows import ShortRows, read_short_rows
+from tapemill.refine.symbology import is_test_symbol, root_symbol, security_class
 
 if TYPE_CHECKING:
     from tapemill.lake import Lake
 
-__all__ = ["FACILITIES", "FLOW_LOOKBACK", "SCAN_LOOKBACK", "evening_inputs"]
+__all__ = ["FLOW_LOOKBACK", "SCAN_LOOKBACK", "evening_inputs"]
 
 FLOW_LOOKBACK = 260
 """Sessions behind a row of gold.flow_daily: 52 weeks."""
 SCAN_LOOKBACK = 140
 """Sessions behind a row of gold.flow_scan: 60 of pool, 60 of baseline, 20 of median volume."""
-FACILITIES = ("FNSQ", "FNYX", "FNQC", "FNRA", "FORF")
-"""Summed where the consolidated file (CNMS) has no row; never added to it."""
-
-_CONSOLIDATED = "CNMS"
 _DAY = ("symbol", "session")
 _TAPE_VOLUMES = ("buy_volume", "sell_volume", "unclassified_volume", "bulk_volume")
 
@@ -68,62 +65,34 @@ def evening_inputs(
     EveningInputs
     """
     sessions = sessions_before(evenings, lookback)
-    short = _short_rows(lake, sessions)
+    short = read_short_rows(lake, sessions)
     bars = _bars(lake, sessions)
     splits = _splits(lake, sessions)
     tape = _tape_buckets(lake, sessions, whole=whole)
     stamps = tape.select("session", "known_at").unique().collect()
-    cuts = [] if as_of is not None else _late(short, bars, splits, stamps, evenings)
+    cuts = [] if as_of is not None else _late(short.rows, bars, splits, stamps, evenings)
     memberships = lake.tables.scan("reference.memberships").collect()
     weeks = _weeks(lake, sessions, whole=whole)
     interest = _interest(lake, sessions, whole=whole)
     for run in _runs(evenings, cuts):
         moment = as_of or evening_of(run[-1])
         axis = [day for day in sessions if day <= run[-1]]
-        seen = short.filter(_seen(moment), pl.col("session") <= run[-1])
+        seen = short.visible(moment, run[-1])
         day = bars.filter(_seen(moment), pl.col("session") <= run[-1])
         panel = _panel(seen, day, splits.filter(_seen(moment)), axis)
         yield EveningInputs(
             evenings=tuple(run),
             panel=panel,
-            short=_of_evenings(seen, run),
+            short=seen.of(run),
             tape=_daily_tape(tape.filter(_seen(moment))),
             otc=weeks.filter(pl.col("known_at") <= moment),
             interest=interest.filter(pl.col("known_at") <= moment),
             memberships=memberships.filter(pl.col("known_at") <= moment),
-            symbols=_symbols(seen),
+            symbols=_symbols(seen.present()),
         )
 
 
 # -- reading -------------------------------------------------------------------------------------
-
-
-def _short_rows(lake: Lake, sessions: Sequence[datetime.date]) -> pl.DataFrame:
-    """Versions of FINRA's rows: the consolidated one, else the sum of the facilities."""
-    rows = (
-        lake.tables.scan("silver.short_volume", start=sessions[0], end=sessions[-1])
-        .filter(
-            pl.col("session").is_between(sessions[0], sessions[-1]),
-            pl.col("facility").is_in([_CONSOLIDATED, *FACILITIES]),
-        )
-        .select(
-            finra_symbol="symbol",
-            session="session",
-            facility="facility",
-            short_volume=pl.col("short_volume").cast(pl.Float64),
-            short_exempt_volume=pl.col("short_exempt_volume").cast(pl.Float64),
-            total_volume=pl.col("total_volume").cast(pl.Float64),
-            known_at="known_at",
-            superseded_at="superseded_at",
-        )
-        .collect(engine="streaming")
-    )
-    names = (
-        rows.select("finra_symbol")
-        .unique()
-        .with_columns(symbol=massive_symbol(pl.col("finra_symbol")))
-    )
-    return rows.join(names, on="finra_symbol", how="left", maintain_order="left")
 
 
 def _bars(lake: Lake, sessions: Sequence[datetime.date]) -> pl.DataFrame:
@@ -220,7 +189,7 @@ def _runs(
 ) -> Iterator[list[datetime.date]]:
     """Evenings divided before the first one that sees each late fact."""
     moments = [evening_of(day) for day in evenings]
-    starts = sorted({0, *(int(np.searchsorted(moments, cut)) for cut in cuts)})  # type: ignore[arg-type]
+    starts = sorted({0, *(bisect.bisect_left(moments, cut) for cut in cuts)})
     for place, start in enumerate(starts):
         end = starts[place + 1] if place + 1 < len(starts) else len(evenings)
         if start < end:
@@ -230,40 +199,16 @@ def _runs(
 # -- shaping ---------------------------------------------------------------------------------------
 
 
-def _one_a_day(rows: pl.DataFrame) -> pl.DataFrame:
-    """The consolidated row where there is one, else the facilities' sum; never both."""
-    whole = rows.filter(pl.col("facility") == _CONSOLIDATED)
-    parts = rows.filter(pl.col("facility") != _CONSOLIDATED)
-    names = ["symbol", "finra_symbol", "session"]
-    values = ["short_volume", "short_exempt_volume", "total_volume"]
-    one = whole.select(*names, *values, short_source=pl.lit("consolidated"))
-    if parts.is_empty():
-        return one
-    summed = (
-        parts.join(whole, on=["finra_symbol", "session"], how="anti")
-        .group_by(names)
-        .agg(pl.col(values).sum(), short_source=pl.lit("facilities"))
-    )
-    return pl.concat([one, summed.select(one.columns)])
-
-
-def _of_evenings(seen: pl.DataFrame, run: Sequence[datetime.date]) -> pl.DataFrame:
-    return _one_a_day(seen.filter(pl.col("session").is_in(list(run))))
-
-
 def _panel(
-    seen: pl.DataFrame, bars: pl.DataFrame, splits: pl.DataFrame, axis: Sequence[datetime.date]
+    short: ShortRows, bars: pl.DataFrame, splits: pl.DataFrame, axis: Sequence[datetime.date]
 ) -> Panel:
-    short = _one_a_day(seen)
-    symbols = sorted(set(short["symbol"].unique()) | set(bars["symbol"].unique()))
-    facts = matrices_of(short, ("short_volume", "total_volume"), symbols, axis)
+    symbols = sorted({*short.present()["symbol"], *bars["symbol"].unique()})
     prices = matrices_of(bars, ("close", "high", "low", "volume"), symbols, axis)
     factor = matrices_of(splits, ("share_factor",), symbols, axis, empty=1.0)
-    return Panel(tuple(symbols), tuple(axis), **facts, **prices, **factor)
+    return Panel(tuple(symbols), tuple(axis), **short.matrices(symbols, axis), **prices, **factor)
 
 
-def _symbols(seen: pl.DataFrame) -> pl.DataFrame:
-    names = seen.select("symbol", "finra_symbol").unique(subset="symbol").sort("symbol")
+def _symbols(names: pl.DataFrame) -> pl.DataFrame:
     return names.with_columns(
         security_class=security_class(pl.col("symbol")),
         root=root_symbol(pl.col("symbol")),

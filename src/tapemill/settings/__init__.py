@@ -6,12 +6,13 @@ is handed down; nothing below reads files or the environment for its settings.
 
 from __future__ import annotations
 
-from tapemill.settings.declaration import Settings
+from tapemill.settings.declaration import FlowSettings, Settings
 from tapemill.settings.keys import Key, declared_keys
 from tapemill.settings.load import default_settings, load_settings
 from tapemill.settings.show import SettingRow, describe, render_markdown
 
 __all__ = [
+    "FlowSettings",
     "Key",
     "SettingRow",
     "Settings",
