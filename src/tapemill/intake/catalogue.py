@@ -21,6 +21,7 @@ Route = Literal[
     "weeks",
     "firms",
     "interest",
+    "ticks",
 ]
 
 
@@ -37,6 +38,7 @@ class Offer:
 _OFFERS = (
     Offer("bars_1m", "bronze.massive_bars_1m", "massive", "minutes"),
     Offer("bars_1d", "bronze.massive_bars_1d", "massive", "days"),
+    Offer("tape", "bronze.massive_tape_5m", "massive", "ticks"),
     Offer("splits", "bronze.massive_splits", "massive", "splits"),
     Offer("dividends", "bronze.massive_dividends", "massive", "dividends"),
     Offer("tickers", "bronze.massive_tickers", "massive", "tickers"),

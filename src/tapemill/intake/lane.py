@@ -18,12 +18,15 @@ from tapemill.intake.leases import Leases
 from tapemill.intake.pages import PageChain, UnitMemory
 from tapemill.intake.recovery import recover
 from tapemill.intake.run import StopOrder, Stopping, off_loop
+from tapemill.intake.tape_lane import TapeTasks
+from tapemill.intake.tape_streams import DayFailed
 from tapemill.intake.tasks import Task
 from tapemill.intake.wire import Transport
 from tapemill.lake import Lake
 from tapemill.lake.control import CellRecord, CellState, TaskState
 from tapemill.settings import Settings
 from tapemill.vendors import Answer, Outcome, Request
+from tapemill.vendors.massive import TICKS
 
 __all__ = ["Lane"]
 
@@ -94,6 +97,9 @@ class Lane:
         self._note_end = note_end
         self._tell = tell
         self._units = UnitMemory(lake, settings)
+        self._tape = TapeTasks(
+            lake, settings, clock, self.caller, stop, self._units, self._note_answer, tell
+        )
         self._held: list[Task] = []
         self._failed: list[Task] = []
         self._waited: Counter[str] = Counter()
@@ -161,7 +167,8 @@ class Lane:
             if await self._lands_elsewhere(task):
                 self._held.append(task)
             elif self._still_open(task):
-                await self._follow(task, token, landing)
+                follow = self._follow_day if task.first.dataset == TICKS else self._follow
+                await follow(task, token, landing)
             else:
                 self._end(task, TaskState.DONE)
         except Stopping:
@@ -207,8 +214,7 @@ class Lane:
         while following is not None:
             request = following
             asked = await self.caller.ask(request, task.key, chain.judge)
-            self.outcomes[asked.answer.outcome.value] += 1
-            self._note_drift(request, asked.answer)
+            self._note_answer(request, asked)
             receipt = await self._keep(task, token, request, asked)
             if not asked.answer.outcome.completes:
                 self._give_up(task, request, asked)
@@ -222,6 +228,25 @@ class Lane:
             if following is not None:
                 self._tell()
         self._end(task, TaskState.DONE)
+
+    async def _follow_day(
+        self, task: Task, token: int, landing: list[asyncio.Future[None]]
+    ) -> None:
+        """Have a day of prints read; of a refusal the words are kept, of prints never."""
+        try:
+            receipt = await self._tape.read(task, token)
+        except DayFailed as failed:
+            if failed.asked.answer.outcome is Outcome.NOT_ENTITLED:
+                await self._keep(task, token, failed.request, failed.asked)
+            self._give_up(task, failed.request, failed.asked)
+            return
+        if receipt is not None:
+            landing.append(await self._lander.put(receipt))
+        self._end(task, TaskState.DONE)
+
+    def _note_answer(self, request: Request, asked: Asked) -> None:
+        self.outcomes[asked.answer.outcome.value] += 1
+        self._note_drift(request, asked.answer)
 
     def _first_page(self, task: Task) -> Request:
         """The task's first page, or the page where an interrupted listing goes on."""

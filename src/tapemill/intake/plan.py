@@ -172,15 +172,16 @@ def plan_fetch(
 
 def _names(wanted: Offer, symbols: Sequence[str] | None) -> list[str]:
     """Symbols whose cells are planned; the market where the vendor answers for all at once."""
-    if wanted.route == "minutes" and not symbols:
+    if wanted.route in ("minutes", "ticks") and not symbols:
+        what = "minute bars are" if wanted.route == "minutes" else "the tape is"
         raise UsageError(
-            "minute bars are fetched symbol by symbol, and no symbol is given",
+            f"{what} fetched symbol by symbol, and no symbol is given",
             where=wanted.name,
             next_step=f"name them, for example: tapemill fetch {wanted.name} SPY QQQ",
         )
     if wanted.dataset in PERIODS:
         return _finra_names(wanted, symbols)
-    by_symbol = wanted.route in ("minutes", "days", "splits", "dividends")
+    by_symbol = wanted.route in ("minutes", "ticks", "days", "splits", "dividends")
     if not symbols or not by_symbol:
         return [MARKET]
     return sorted(set(symbols))

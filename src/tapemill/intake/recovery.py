@@ -11,6 +11,7 @@ from tapemill.errors import ConflictError
 from tapemill.intake.evidence import Receipt, read_back
 from tapemill.intake.file_parts import FILE_VENDOR, read_back_part
 from tapemill.intake.landing import Landed, land
+from tapemill.intake.tape_evidence import TAPE_VENDOR, read_back_day
 from tapemill.lake import Lake
 from tapemill.lake.control import StoredAnswer
 from tapemill.settings import Settings
@@ -67,4 +68,6 @@ def recover(lake: Lake, settings: Settings, calendar: Calendar) -> Landed:
 def _read_back(lake: Lake, settings: Settings, stored: StoredAnswer) -> Receipt:
     if stored.vendor == FILE_VENDOR:
         return read_back_part(lake, settings, stored)
+    if stored.vendor == TAPE_VENDOR:
+        return read_back_day(lake, stored)
     return read_back(lake, settings, stored)

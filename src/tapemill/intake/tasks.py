@@ -13,7 +13,7 @@ from datetime import date, timedelta
 import numpy as np
 import numpy.typing as npt
 
-from tapemill.clock import Calendar
+from tapemill.clock import Calendar, Session
 from tapemill.clock.reporting import settlement_before
 from tapemill.intake.routes import SESSIONS_PER_PAGE, Block, cover, spans
 from tapemill.vendors import Request
@@ -33,6 +33,7 @@ from tapemill.vendors.massive import (
     minute_bars,
     splits,
     tickers,
+    trades,
 )
 
 __all__ = ["BUILDERS", "BoolMatrix", "Task"]
@@ -56,6 +57,8 @@ _USUAL_MINUTES = 600
 _MARKET_BARS = 11_000
 _LISTING_ROW_BYTES = 250
 _FILE_BYTES = 400_000
+_TICK_BYTES = 220
+_USUAL_TICKS = 60_000
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -145,6 +148,21 @@ def _listing(build: Callable[[date, date, str], Request], rows_a_session: int) -
         return "the listing of the missing dates", found
 
     return tasks
+
+
+def _ticks(
+    symbols: Sequence[str], sessions: Sequence[date], pending: BoolMatrix, calendar: Calendar
+) -> tuple[str, list[Task]]:
+    tasks = [
+        Task(_day_of_ticks(symbol, calendar.session(held[0])), held, 2, _USUAL_TICKS * _TICK_BYTES)
+        for row, symbol in enumerate(symbols)
+        for held in spans(pending[row], sessions, 1)
+    ]
+    return "every print and quote of a symbol's session, two calls and one more a full page", tasks
+
+
+def _day_of_ticks(symbol: str, session: Session) -> Request:
+    return trades(symbol, session.session, session.pre_open_ns, session.post_close_ns)
 
 
 def _any_symbol(pending: BoolMatrix) -> BoolMatrix:
@@ -248,6 +266,7 @@ def _query(request: Request, held: tuple[date, ...], rows: int) -> Task:
 
 BUILDERS: dict[str, Builder] = {
     "minutes": _minutes,
+    "ticks": _ticks,
     "days": _days,
     "splits": _listing(splits, _SPLITS_A_SESSION),
     "dividends": _listing(dividends, _DIVIDENDS_A_SESSION),

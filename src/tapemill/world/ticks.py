@@ -23,18 +23,18 @@ __all__ = ["QUOTE_SCHEMA", "TRADE_SCHEMA", "Tape", "draw_tape"]
 
 TRADE_SCHEMA: Final = pl.Schema(
     {
-        "conditions": pl.List(pl.Int64),
-        "correction": pl.Int64,
-        "exchange": pl.Int64,
-        "id": pl.String,
-        "participant_timestamp": pl.Int64,
-        "price": pl.Float64,
-        "sequence_number": pl.Int64,
-        "sip_timestamp": pl.Int64,
-        "size": pl.Float64,
-        "tape": pl.Int64,
-        "trf_id": pl.Int64,
-        "trf_timestamp": pl.Int64,
+        "conditions": pl.List(pl.Int64()),
+        "correction": pl.Int64(),
+        "exchange": pl.Int64(),
+        "id": pl.String(),
+        "participant_timestamp": pl.Int64(),
+        "price": pl.Float64(),
+        "sequence_number": pl.Int64(),
+        "sip_timestamp": pl.Int64(),
+        "size": pl.Float64(),
+        "tape": pl.Int64(),
+        "trf_id": pl.Int64(),
+        "trf_timestamp": pl.Int64(),
     }
 )
 """A print as the vendor sends it; times in nanoseconds UTC."""
@@ -139,6 +139,9 @@ def _minutes(draw: np.random.Generator, bars: pl.DataFrame, most: int) -> _Print
         (offset - bar) * (_MINUTE_NS - 2_000_000_000) + 1_000_000_000
     ).astype(np.int64)
     share = place / np.maximum(count[bar] - 1, 1)
+    # Now and then two prints share a nanosecond; the sequence number keeps their order.
+    twin = np.flatnonzero((draw.random(bar.size) < 0.005) & (place > 0))
+    stamp[twin] = stamp[twin - 1]
     straight = o + (c - o) * share
     noise = draw.standard_normal(bar.size) * (h - low) * 0.25
     price = np.clip(np.round(straight + noise, 2), low, h)
@@ -217,12 +220,13 @@ def _quotes(draw: np.random.Generator, prints: _Prints) -> pl.DataFrame:
     before = prints.stamp[sided] - np.maximum((gap * draw.uniform(0.1, 0.9, gap.size)), 1).astype(
         np.int64
     )
+    seen = draw.random(sided.size) > 0.03  # the others reach the tape too late to be of use
     after = prints.stamp[sided]  # of the same nanosecond: the effect of the print, not its cause
     flicker = draw.random(sided.size) < 0.3
     lonely = draw.random(sided.size) < 0.002
-    stamps = np.concatenate([before, after, before[flicker] - 1])
-    bids = np.concatenate([bid, bid - 0.01 * (side < 0), np.where(lonely, 0.0, bid)[flicker]])
-    asks = np.concatenate([ask, ask + 0.01 * (side > 0), ask[flicker] + 0.01])
+    stamps = np.concatenate([before[seen], after, before[flicker] - 1])
+    bids = np.concatenate([bid[seen], bid - 0.01 * (side < 0), np.where(lonely, 0.0, bid)[flicker]])
+    asks = np.concatenate([ask[seen], ask + 0.01 * (side > 0), ask[flicker] + 0.01])
     order = np.argsort(stamps, kind="stable")
     n = order.size
     return pl.DataFrame(
@@ -246,8 +250,7 @@ def _trades(draw: np.random.Generator, prints: _Prints, hours: Session) -> pl.Da
     """The vendor's rows; one in five hundred is repeated as a print that was cancelled."""
     n = prints.stamp.size
     regular = (prints.stamp >= hours.open_ns) & (prints.stamp < hours.close_ns)
-    # Now and then two prints share a nanosecond; the sequence number keeps their order.
-    stamp = prints.stamp.copy()
+    stamp = prints.stamp
     off = prints.kind == "off_market"
     price = np.where(off, np.round(prints.price * (1 + draw.normal(0, 0.01, n)), 4), prints.price)
     rows = pl.DataFrame(

@@ -99,6 +99,12 @@ FAULTS: dict[str, FaultKind] = _registry(
         {"field": "price", "bars": 3},
     ),
     FaultKind("old_window_empty", "data", "a window older than the plan answers with empty 200"),
+    FaultKind(
+        "ticks_not_entitled",
+        "data",
+        "403 for trades and quotes, though bars are served; what: both, trades or quotes",
+        {"what": "both"},
+    ),
     FaultKind("bars_end_at_noon", "data", "bars end at 12:00 New York (UTC mistaken for local)"),
     FaultKind(
         "split_unadjusted", "data", "asked for adjusted, the split and its day are not adjusted"

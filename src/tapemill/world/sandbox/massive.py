@@ -18,6 +18,7 @@ from tapemill.world.minutes import BAR_SCHEMA
 from tapemill.world.sandbox.feed import VendorFeed
 from tapemill.world.sandbox.massive_range import RangeQuery, day_of, next_url, parse_range, windows
 from tapemill.world.sandbox.massive_reference import MassiveReference
+from tapemill.world.sandbox.massive_ticks import MassiveTicks
 from tapemill.world.sandbox.wire import Call, Reply, json_reply
 
 __all__ = ["HISTORY_DAYS", "MassiveApi", "PlanName"]
@@ -62,6 +63,7 @@ class MassiveApi:
         self._api_keys = frozenset(api_keys)
         self._request_id = request_id
         self._reference = MassiveReference(feed, request_id)
+        self._ticks = MassiveTicks(feed, plan, self._not_entitled, request_id)
         self._pages: OrderedDict[tuple[object, ...], bytes] = OrderedDict()
 
     def answer(self, call: Call, page_fault: str = "") -> Reply:
@@ -77,7 +79,8 @@ class MassiveApi:
             return self._aggregates(call, query, page_fault)
         if found := _GROUPED.fullmatch(call.path):
             return self._grouped(call, found["day"])
-        return self._reference.answer(call, page_fault)
+        ticks = self._ticks.answer(call, page_fault)
+        return self._reference.answer(call, page_fault) if ticks is None else ticks
 
     # -- who may ask -------------------------------------------------------------------------
 
