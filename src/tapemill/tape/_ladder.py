@@ -26,6 +26,7 @@ _BY_TICK_THROUGH = 9
 # 10.005 may differ in the last bit. Far under the tape's smallest step of 0.000001.
 _TOLERANCE = 1e-12
 _CENT_TOLERANCE = 1e-5
+_STRIDE = 32
 
 
 @njit(cache=True)
@@ -46,32 +47,22 @@ def quote_side(
 ) -> tuple[int, int]:
     """Side and rung that an open quote gives; (0, tick rung) where it cannot tell."""
     slack = _TOLERANCE * ask
-    outside = price > ask + slack or price < bid - slack
-    if outside and (through_by_tick or method in (_EMO, _CLNV)):
-        return 0, _BY_TICK_THROUGH
-    if method == _EMO:
-        if abs(price - ask) <= slack:
-            return 1, _BY_QUOTE
-        if abs(price - bid) <= slack:
-            return -1, _BY_QUOTE
-        return 0, _BY_TICK
-    if method == _CLNV:
-        outer = 0.3 * (ask - bid)
-        if ask - outer - slack <= price <= ask + slack:
-            return 1, _BY_QUOTE if price >= ask - slack else _BY_MIDPOINT
-        if bid - slack <= price <= bid + outer + slack:
-            return -1, _BY_QUOTE if price <= bid + slack else _BY_MIDPOINT
-        return 0, _BY_TICK
-    if price >= ask - slack:
-        return 1, _BY_QUOTE
-    if price <= bid + slack:
-        return -1, _BY_QUOTE
+    at = int(price >= ask - slack) + int(price <= bid + slack)
+    if method > _QUOTE or through_by_tick:
+        if price > ask + slack or price < bid - slack:
+            return 0, _BY_TICK_THROUGH
+        if method == _EMO:
+            side = int(price >= ask - slack) - int(price <= bid + slack)
+            return side, _BY_QUOTE if at else _BY_TICK
+        if method == _CLNV:
+            outer = 0.3 * (ask - bid)
+            side = int(price >= ask - outer - slack) - int(price <= bid + outer + slack)
+            return side, _BY_TICK - abs(side) - at
+    # No branch here: which side a print falls on is not to be predicted. At the quote is one rung
+    # above inside it, and that is one above the midpoint.
     middle = 0.5 * (bid + ask)
-    if price > middle + slack:
-        return 1, _BY_MIDPOINT
-    if price < middle - slack:
-        return -1, _BY_MIDPOINT
-    return 0, _BY_TICK
+    side = int(price > middle + slack) - int(price < middle - slack)
+    return side, _BY_TICK - abs(side) - at
 
 
 @njit(cache=True)
@@ -159,11 +150,19 @@ def run_ladder(
             next_session += 1
             chain_price[:] = 0.0
             chain_sign[:] = 0
-        limit = now - lag_ns
-        while following < quotes and (
-            quote_ts[following] < limit or (inclusive and quote_ts[following] == limit)
-        ):
-            following += 1
+        limit = now - lag_ns + (1 if inclusive else 0)
+        # Strides, then halves without a branch: where a print falls is not to be predicted.
+        while following + _STRIDE <= quotes and quote_ts[following + _STRIDE - 1] < limit:
+            following += _STRIDE
+        if following + _STRIDE <= quotes:
+            following += 16 * (quote_ts[following + 15] < limit)
+            following += 8 * (quote_ts[following + 7] < limit)
+            following += 4 * (quote_ts[following + 3] < limit)
+            following += 2 * (quote_ts[following + 1] < limit)
+            following += 1 * (quote_ts[following] < limit)
+        else:
+            while following < quotes and quote_ts[following] < limit:
+                following += 1
 
         best_bid = 0.0
         best_ask = 0.0
@@ -183,8 +182,9 @@ def run_ladder(
         # The tick rule's chain moves with every price that stands, whatever rung tells the side.
         chain = 1 if trf[i] and not pooled else 0
         traded = price[i]
-        if chain_price[chain] > 0.0 and traded != chain_price[chain]:
-            chain_sign[chain] = 1 if traded > chain_price[chain] else -1
+        last = chain_price[chain]
+        moved = int(traded > last) - int(traded < last)
+        chain_sign[chain] = moved if last > 0.0 and moved != 0 else chain_sign[chain]
         chain_price[chain] = traded
         if auction[i]:
             rung[i] = _AUCTION
