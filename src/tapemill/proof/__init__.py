@@ -6,4 +6,19 @@ real thing, and a plain null when it is null.
 
 from __future__ import annotations
 
-__all__: list[str] = []
+from tapemill.proof.event_study import Horizon, Slice, Study, StudyParameters, event_study
+from tapemill.proof.inference import Estimate
+from tapemill.proof.placebo import Placebo
+from tapemill.proof.verdict import Verdict, judge
+
+__all__ = [
+    "Estimate",
+    "Horizon",
+    "Placebo",
+    "Slice",
+    "Study",
+    "StudyParameters",
+    "Verdict",
+    "event_study",
+    "judge",
+]
