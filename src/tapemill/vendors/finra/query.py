@@ -23,6 +23,7 @@ from tapemill.vendors.finra.requests import (
     summary_types_of,
     ticker_of,
 )
+from tapemill.vendors.finra.weekly_api import interest_rows, weekly_rows
 from tapemill.vendors.rows import Field, TypedRows, read_rows
 
 __all__ = ["QueryPage", "read_page"]
@@ -107,14 +108,10 @@ def read_page(request: Request, answer: WireAnswer) -> QueryPage:
         typed = read_rows(_BARE_CRD.sub(rb'\1"\2"', answer.body), WEEKLY_SUMMARY)
         _require_asked(request, typed.frame, "weekStartDate", "issueSymbolIdentifier")
         _require_types(request, typed.frame)
-        from tapemill.vendors.finra.weekly import weekly_rows
-
         frame, rejected, notes = weekly_rows(typed.frame)
     elif request.dataset == INTEREST:
         typed = read_rows(answer.body, SHORT_INTEREST)
         _require_asked(request, typed.frame, "settlementDate", "symbolCode")
-        from tapemill.vendors.finra.interest import interest_rows
-
         frame, rejected, notes = interest_rows(typed.frame)
     else:
         typed = read_rows(answer.body, REG_SHO_DAILY)
