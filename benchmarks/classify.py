@@ -1,9 +1,14 @@
-"""A million trades against ten million quotes: ours beside Lee-Ready in pandas.
+"""A million trades against ten million quotes: ours beside pandas, for sides and for the whole job.
 
-Ours: `tapemill.tape.classify`, lee_ready (quote, midpoint, tick with zero-tick carry): sides,
-rungs and prevailing quotes, from arrays. Peer: pandas `merge_asof` (backward, exact matches off),
-side of the midpoint, tick rule with forward fill, from frames. Both read the same made day; prices
-are whole ticks, so that no midpoint is a matter of rounding, and all sides must be equal.
+Sides. Ours: `tapemill.tape.classify`, lee_ready: sides, rungs, retail sides and prevailing quotes,
+from arrays. Peer: pandas `merge_asof` (backward, exact matches off), side of the midpoint, tick
+rule with forward fill. All sides must be equal.
+
+Sums. Ours: the ladder (exchange and TRF prints apart in the tick rule, locked and crossed quotes
+to the tick rule) and `five_minute_sums`. Peer: the same in pandas, by masks and one group-by. All
+sums must be equal.
+
+Prices are whole ticks, so that no midpoint is a matter of rounding.
 
 Run: python benchmarks/classify.py [rounds] [trades] [quotes]
 """
@@ -14,11 +19,13 @@ import json
 import resource
 import sys
 import time
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from tapemill.tape import Quotes, Trades, classify
+from tapemill.tape import Quotes, Trades, classify, five_minute_sums
 
 
 def made_day(trades: int, quotes: int) -> tuple[Trades, Quotes]:
@@ -27,7 +34,7 @@ def made_day(trades: int, quotes: int) -> tuple[Trades, Quotes]:
     day = 23_400 * 10**9
     quote_ts = np.sort(rng.integers(0, day, quotes))
     bid = 20_000.0 + np.cumsum(rng.integers(-1, 2, quotes, dtype=np.int8), dtype=np.int64) // 40
-    ask = bid + rng.integers(1, 4, quotes)
+    ask = bid + np.where(rng.random(quotes) < 0.02, rng.integers(-1, 1, quotes), 1)
     trade_ts = np.sort(rng.integers(0, day, trades))
     at = np.maximum(np.searchsorted(quote_ts, trade_ts) - 1, 0)
     price = np.where(rng.random(trades) < 0.5, bid[at], ask[at])
@@ -35,7 +42,12 @@ def made_day(trades: int, quotes: int) -> tuple[Trades, Quotes]:
     middle = rng.random(trades) < 0.1
     price = np.where(middle, (bid[at] + ask[at]) / 2, price)
     return (
-        Trades.of(trade_ts, price, np.full(trades, 100.0)),
+        Trades.of(
+            trade_ts,
+            price,
+            rng.integers(1, 300, trades),
+            trf=rng.random(trades) < 0.4,
+        ),
         Quotes.of(quote_ts, bid, ask),
     )
 
@@ -45,7 +57,66 @@ def peer(trades: pd.DataFrame, quotes: pd.DataFrame) -> np.ndarray:
     middle = (joined["bid"] + joined["ask"]) / 2
     by_quote = np.sign(joined["price"] - middle)
     by_tick = np.sign(joined["price"].diff()).replace(0.0, np.nan).ffill().fillna(0.0)
-    return by_quote.where(by_quote.notna() & (by_quote != 0), by_tick).to_numpy().astype(np.int8)
+    told = (by_quote != 0) & (joined["ask"] > joined["bid"])
+    return by_quote.where(told, by_tick).to_numpy().astype(np.int8)
+
+
+def peer_sums(trades: pd.DataFrame, quotes: pd.DataFrame) -> pd.DataFrame:
+    """Ladder and five-minute sums as a careful pandas user would write them."""
+    day = pd.merge_asof(trades, quotes, on="ts", allow_exact_matches=False)
+    price, bid, ask, size, trf = (day[c] for c in ("price", "bid", "ask", "size", "trf"))
+    market = (bid > 0) & (ask > 0) & (ask > bid)
+    middle = (bid + ask) / 2
+    by_quote = np.sign(price - middle).where(market, 0.0)
+    steps = np.sign(price.groupby(trf).diff()).replace(0.0, np.nan)
+    by_tick = steps.groupby(trf).ffill().fillna(0.0)
+    side = by_quote.where(by_quote != 0, by_tick)
+    at = market & ((price >= ask) | (price <= bid))
+    cents = price * 100
+    fraction = cents - np.floor(cents)
+    sale = trf & (fraction > 1e-5) & (fraction < 0.4 - 1e-5)
+    purchase = trf & (fraction > 0.6 + 1e-5) & (fraction < 1 - 1e-5)
+    dollars = price * size
+    masks = {
+        "lit_buy_volume": ~trf & (side > 0),
+        "lit_sell_volume": ~trf & (side < 0),
+        "lit_unclassified_volume": ~trf & (side == 0),
+        "trf_buy_volume": trf & (side > 0),
+        "trf_sell_volume": trf & (side < 0),
+        "trf_unclassified_volume": trf & (side == 0),
+        "quote_rule_volume": at,
+        "midpoint_volume": ~at & (by_quote != 0),
+        "tick_rule_volume": (by_quote == 0) & (by_tick != 0),
+        "retail_buy_volume": purchase,
+        "retail_sell_volume": sale,
+        "odd_lot_volume": size < 100,
+        "block_volume": (size >= 10_000) | (dollars >= 200_000),
+    }
+    columns = {name: size.where(mask, 0.0) for name, mask in masks.items()}
+    columns |= {"prints": np.ones(len(day), np.int64), "dollar_volume": dollars}
+    return pd.DataFrame(columns).groupby(day["ts"] // 300_000_000_000 * 300_000_000_000).sum()
+
+
+def timed(work: Callable[[], Any], rounds: int) -> tuple[float, Any]:
+    """Median seconds of some rounds, and the last answer."""
+    times = []
+    for _ in range(rounds):
+        started = time.perf_counter()
+        answer = work()
+        times.append(time.perf_counter() - started)
+    print("  " + " ".join(f"{t:.4f}" for t in times))
+    return float(np.median(times)), answer
+
+
+def report(name: str, ours: float, peer: float) -> None:
+    result = {
+        "name": name,
+        "ours": round(ours, 4),
+        "peer": round(peer, 4),
+        "ratio": round(peer / ours, 1),
+        "peak_mb": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024),
+    }
+    print("RESULT " + json.dumps(result))
 
 
 def main() -> None:
@@ -54,39 +125,27 @@ def main() -> None:
     m = int(sys.argv[3]) if len(sys.argv) > 3 else 10_000_000
     trades, quotes = made_day(n, m)
     started = time.perf_counter()
-    classify(trades.between(0, 10), quotes.between(0, 10), method="lee_ready")
-    print(
-        f"first call (import, compile or load of the cache): {time.perf_counter() - started:.3f} s"
-    )
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    times = []
-    for _ in range(rounds):
-        started = time.perf_counter()
-        ours = classify(trades, quotes, method="lee_ready")
-        times.append(time.perf_counter() - started)
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    print(f"ours: {' '.join(f'{t:.4f}' for t in times)} s; {peak - before:.0f} MB above the arrays")
+    few = trades.between(0, 10)
+    five_minute_sums(few, classify(few, quotes.between(0, 10)))
+    print(f"import, compile or load of the cache: {time.perf_counter() - started:.3f} s")
 
-    trade_frame = pd.DataFrame({"ts": trades.ts, "price": trades.price})
+    print("sides, ours and peer, s:")
+    ours, made = timed(lambda: classify(trades, quotes, method="lee_ready"), rounds)
     quote_frame = pd.DataFrame({"ts": quotes.ts, "bid": quotes.bid, "ask": quotes.ask})
-    peer_times = []
-    for _ in range(min(rounds, 3)):
-        started = time.perf_counter()
-        theirs = peer(trade_frame, quote_frame)
-        peer_times.append(time.perf_counter() - started)
-    print(f"peer: {' '.join(f'{t:.4f}' for t in peer_times)} s")
-    different = int((ours.side != theirs).sum())
+    prints = pd.DataFrame({"ts": trades.ts, "price": trades.price})
+    theirs, sides = timed(lambda: peer(prints, quote_frame), rounds)
+    different = int((made.side != sides).sum())
     assert different == 0, f"{different} sides differ"
-    print(f"{n:,} trades, {m:,} quotes: all sides equal; buys {(ours.side > 0).mean():.4f}")
-    best, other = float(np.median(times)), float(np.median(peer_times))
-    result = {
-        "name": "classify",
-        "ours": round(best, 4),
-        "peer": round(other, 4),
-        "ratio": round(other / best, 1),
-        "peak_mb": round(peak),
-    }
-    print("RESULT " + json.dumps(result))
+
+    print("five-minute sums, ours and peer, s:")
+    summed, frame = timed(lambda: five_minute_sums(trades, classify(trades, quotes)), rounds)
+    prints = prints.assign(size=trades.size, trf=trades.trf)
+    their_sums, table = timed(lambda: peer_sums(prints, quote_frame), rounds)
+    for name in table.columns:
+        np.testing.assert_allclose(frame[name], table[name], rtol=1e-9, err_msg=name)
+    print(f"{n:,} trades, {m:,} quotes: all sides and all sums are equal")
+    report("tape_sums", summed, their_sums)
+    report("classify", ours, theirs)
 
 
 if __name__ == "__main__":

@@ -122,11 +122,13 @@ def bulk(tape: truth.Tape, name: str, seconds: int, degrees: float) -> float:
     told = share[known] * volume
     right = np.minimum(told, bought) + np.minimum(volume - told, volume - bought)
     accuracy = float(right.sum() / volume.sum())
+    blind = float((np.minimum(volume / 2, bought) + np.minimum(volume / 2, volume - bought)).sum())
     imbalance = np.corrcoef(2 * told / volume - 1, 2 * bought / volume - 1)[0, 1]
     kind = "normal" if not degrees else f"t({degrees})"
     print(
         f"{name:24} bulk {seconds:4d} s {kind:8} {known.sum():5d} bars, volume split right"
-        f" {accuracy:.4f}, imbalance correlation {imbalance:.3f}"
+        f" {accuracy:.4f} (always half: {blind / volume.sum():.4f}), imbalance correlation"
+        f" {imbalance:.3f}"
     )
     return round(accuracy, 4)
 

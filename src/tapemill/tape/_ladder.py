@@ -71,15 +71,11 @@ def subpenny_side(price: float) -> int:
 
     Prices under one dollar may be quoted in hundredths of a cent: nothing is said of them.
     """
-    if price < 1.0:
-        return 0
     cents = price * 100.0
     fraction = cents - float(int(cents))
-    if _CENT_TOLERANCE < fraction < 0.4 - _CENT_TOLERANCE:
-        return -1
-    if 0.6 + _CENT_TOLERANCE < fraction < 1.0 - _CENT_TOLERANCE:
-        return 1
-    return 0
+    sale = fraction > _CENT_TOLERANCE and fraction < 0.4 - _CENT_TOLERANCE
+    purchase = fraction > 0.6 + _CENT_TOLERANCE and fraction < 1.0 - _CENT_TOLERANCE
+    return (int(purchase) - int(sale)) * int(price >= 1.0)
 
 
 @njit(cache=True)
@@ -180,7 +176,7 @@ def run_ladder(
             continue
 
         # The tick rule's chain moves with every price that stands, whatever rung tells the side.
-        chain = 1 if trf[i] and not pooled else 0
+        chain = int(trf[i]) * int(not pooled)
         traded = price[i]
         last = chain_price[chain]
         moved = int(traded > last) - int(traded < last)
@@ -196,12 +192,12 @@ def run_ladder(
             by = quote_kind(best_bid, best_ask)
             if by == 0:
                 told, by = quote_side(method, traded, best_bid, best_ask, through_by_tick)
-        if told == 0 and method != _QUOTE:
-            told = chain_sign[chain]
-            if told == 0 and by == _BY_TICK_THROUGH and method <= _LEE_READY:
-                told, by = quote_side(method, traded, best_bid, best_ask, False)
+        tick = chain_sign[chain] if method != _QUOTE else 0
+        told = tick if told == 0 else told
+        if through_by_tick and told == 0 and by == _BY_TICK_THROUGH:
+            told, by = quote_side(method, traded, best_bid, best_ask, False)
         side[i] = told
         rung[i] = by if told != 0 else 0
-        if trf[i]:
-            retail[i] = retail_side(traded, best_bid, best_ask, retail_by_midpoint)
+        # Exchange prints bear no retail mark; a product costs less than a branch.
+        retail[i] = int(trf[i]) * retail_side(traded, best_bid, best_ask, retail_by_midpoint)
     return session_start, following
