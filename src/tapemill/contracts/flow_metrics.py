@@ -75,15 +75,16 @@ DAILY_METRICS: tuple[Metric, ...] = (
     # -- status ------------------------------------------------------------------------------
     _m("status", "finra_symbol", "FINRA", "text", "Symbol as FINRA writes it"),
     _m("status", "has_short", "has short", "flag", "FINRA's daily row is there", nullable=False),
-    _m("status", "has_tape", "has tape", "flag", "The tape's direction is known", nullable=False),
+    _m("status", "has_tape", "has tape", "flag", "The tape's imbalance is known", nullable=False),
     _m("status", "has_otc", "has OTC", "flag", "An unexpired OTC week is known", nullable=False),
-    _m("status", "has_price", "has price", "flag", "A close is known", nullable=False),
+    _m("status", "has_price", "has price", "flag", "A recent close is known", nullable=False),
     _m(
         "status",
         "status",
         "Status",
         "text",
-        "ready, warming (baseline too short) or no_short (no FINRA row: nothing is inferred)",
+        "ready, warming (no baseline yet) or no_short (no row of FINRA, or no volume in it: nothing"
+        " is inferred)",
         nullable=False,
     ),
     # -- short -------------------------------------------------------------------------------
@@ -201,7 +202,7 @@ DAILY_METRICS: tuple[Metric, ...] = (
         "retail_imbalance",
         "Retail",
         "frac",
-        "Direction of sub-penny improved prints",
+        "Direction of sub-penny improved prints; tick mode only, null under 10,000 shares",
         "Boehmer, Jones, Zhang, Zhang 2021: fraction of a cent in (0.6, 1) buys, (0, 0.4) sells",
     ),
     # -- otc ---------------------------------------------------------------------------------
@@ -210,24 +211,33 @@ DAILY_METRICS: tuple[Metric, ...] = (
     _m("otc", "otc_age_sessions", "Age", "count", "Sessions since that week ended", table=True),
     _m("otc", "otc_status", "OTC", "text", "latest_known, expired or none; never the day's own"),
     _m("otc", "otc_tier", "Tier", "text", "T1, T2 or OTC"),
-    _m("otc", "otc_volume", "OTC volume", "volume", "ATS and non-ATS of that week"),
+    _m(
+        "otc",
+        "otc_volume",
+        "OTC volume",
+        "volume",
+        "ATS and non-ATS of that week; null while only one of the two is known",
+    ),
+    _m("otc", "otc_ats_volume", "ATS volume", "volume", "In dark pools, that week"),
+    _m("otc", "otc_non_ats_volume", "Dealers", "volume", "Off-exchange at dealers, that week"),
     _m("otc", "otc_ats_frac", "ATS", "frac", "Dark pools' part of it", "ATS / (ATS + non-ATS)"),
     _m(
         "otc",
         "otc_venue_concentration",
         "HHI",
         "frac",
-        "Herfindahl index of the firms' shares, where firm rows are known",
-        "Σ (firm shares / Σ firm shares)²",
+        "Herfindahl index of the dark pools' shares, where venue rows are known",
+        "Σ (ATS shares / Σ ATS shares)²",
     ),
-    _m("otc", "otc_average_trade_size", "Av. trade", "volume", "Shares a trade in that week"),
+    _m("otc", "otc_average_trade_size", "Av. trade", "volume", "Shares a trade in that week, both"),
     _m(
         "otc",
         "otc_participation_frac",
         "Part.",
         "frac",
-        "Off-exchange part of that calendar week's consolidated volume",
-        "OTC week / Σ daily volume of the same Monday-to-Friday week",
+        "Off-exchange part of that calendar week's consolidated volume, extended hours included",
+        "OTC week / Σ daily volume of the same Monday-to-Friday week; null unless every session of"
+        " it has a bar",
         table=True,
     ),
     _m(
@@ -235,11 +245,18 @@ DAILY_METRICS: tuple[Metric, ...] = (
         "otc_participation_percentile",
         "Part. pct",
         "frac",
-        "Rank of that week among the prior 52 known weeks",
+        "Mid-rank of that week among the known weeks before it: 8 to 52, of the last 260 sessions",
+        "(weeks below + ½ weeks equal) / weeks",
     ),
     _m("otc", "otc_next_publication", "OTC due", "date", "When the session's own week is due"),
     # -- price -------------------------------------------------------------------------------
-    _m("price", "price_session", "Priced", "date", "Session of the newest close known"),
+    _m(
+        "price",
+        "price_session",
+        "Priced",
+        "date",
+        "Session of the newest close known, among the 20 before; usually the session before",
+    ),
     _m("price", "close", "Close", "price", "Close of that session, unadjusted", table=True),
     _m(
         "price",
@@ -255,10 +272,22 @@ DAILY_METRICS: tuple[Metric, ...] = (
     _m("price", "consolidated_volume", "Volume", "volume", "All venues, that session"),
     _m("price", "dollar_volume_median", "$ volume", "dollars", "Prior 20 sessions, median"),
     # -- interest ----------------------------------------------------------------------------
-    _m("interest", "short_interest", "Short int.", "volume", "Open short position, newest known"),
+    _m(
+        "interest",
+        "short_interest",
+        "Short int.",
+        "volume",
+        "Open short position, newest known and at most 62 days old",
+    ),
     _m("interest", "short_interest_settlement", "Settled", "date", "Its settlement date"),
     _m("interest", "days_to_cover", "Days", "ratio", "As FINRA computes it", unit="days"),
-    _m("interest", "short_interest_change_frac", "Change", "frac", "Against the settlement before"),
+    _m(
+        "interest",
+        "short_interest_change_frac",
+        "Change",
+        "frac",
+        "Against the settlement before, as FINRA gives both in one row",
+    ),
     # -- signal ------------------------------------------------------------------------------
     _m(
         "signal",

@@ -1,0 +1,114 @@
+"""FINRA's daily file of the evening: short share, its surprise, and the pressure read from it.
+
+B is the short volume, D FINRA's own total, S what is left. No other volume ever stands in for D: a
+share of the whole tape lies on another scale. Where evidence is missing the label says so and is
+never neutral.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from tapemill.flow.inputs import EveningInputs
+from tapemill.flow.panel import Matrix
+from tapemill.flow.surprise import median_volume, share_surprise, volume_surprise
+from tapemill.refine.symbology import finra_symbol
+from tapemill.settings.declaration import FlowSettings
+
+__all__ = ["PRESSURE_GUIDE", "short_block"]
+
+PRESSURE_GUIDE = 0.35
+"""Pressure scores beyond it are called buying or selling; z about ±0.73."""
+
+_FACTS = ("finra_symbol", "short_source", "short_volume", "short_exempt_volume", "total_volume")
+
+
+def short_block(inputs: EveningInputs, cells: pl.DataFrame, flow: FlowSettings) -> pl.DataFrame:
+    """Short volume, surprise and pressure of each cell.
+
+    Parameters
+    ----------
+    inputs : EveningInputs
+    cells : pl.DataFrame
+        ``symbol``, ``session``, and their places ``row``, ``column`` in the panel.
+    flow : FlowSettings
+
+    Returns
+    -------
+    pl.DataFrame
+        One row a cell, in the order of `cells`: ``symbol``, ``session``, the metrics of the block
+        ``short``, ``has_short``, ``status``, ``finra_symbol``, ``pressure_score`` and
+        ``pressure_label``. Volumes in shares.
+    """
+    panel = inputs.panel
+    usual = median_volume(panel, flow)
+    share = share_surprise(panel, flow, usual=usual)
+    at = cells["row"].to_numpy(), cells["column"].to_numpy()
+    measured: dict[str, Any] = {
+        "short_share_logit": _taken(share.y, at),
+        "baseline": _taken(share.baseline, at),
+        "baseline_days": pl.Series(share.days[at], dtype=pl.Int32()),
+        "short_z": _taken(share.z, at),
+        "usual": _taken(usual, at),
+    }
+    del share
+    measured["volume_z"] = _taken(volume_surprise(panel, flow).z, at)
+    found = cells.select("symbol", "session").with_columns(*_facts(inputs, cells), **measured)
+    return _named(found).drop("baseline", "usual")
+
+
+def _taken(matrix: Matrix, at: tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]) -> pl.Series:
+    """Values of the cells, NaN as null."""
+    return pl.Series(matrix[at], nan_to_null=True)
+
+
+def _facts(inputs: EveningInputs, cells: pl.DataFrame) -> list[pl.Series]:
+    """FINRA's row of each cell, nulls where it has none."""
+    panel = inputs.panel
+    down = pl.DataFrame({"symbol": panel.symbols, "row": np.arange(len(panel.symbols))})
+    across = pl.DataFrame(
+        {"session": pl.Series(panel.sessions), "column": np.arange(len(panel.sessions))}
+    )
+    short = inputs.short.join(down, on="symbol", maintain_order="left")
+    short = short.join(across, on="session", maintain_order="left")
+    place = np.full((len(panel.symbols), len(panel.sessions)), -1, dtype=np.int32)
+    place[short["row"].to_numpy(), short["column"].to_numpy()] = np.arange(short.height)
+    taken = pl.Series(place[cells["row"].to_numpy(), cells["column"].to_numpy()])
+    kept = taken.set(taken < 0, None).cast(pl.UInt32)
+    return [short[name].gather(kept) for name in _FACTS]
+
+
+def _named(found: pl.DataFrame) -> pl.DataFrame:
+    """The columns that follow from facts and surprises."""
+    short, total = pl.col("short_volume"), pl.col("total_volume")
+    traded = total > 0
+    rest = pl.max_horizontal(total - short, 0.0)
+    found = found.with_columns(
+        finra_symbol=pl.coalesce("finra_symbol", finra_symbol(pl.col("symbol"))),
+        has_short=total.is_not_null(),
+        rest_volume=pl.when(total.is_not_null()).then(rest),
+        short_share=pl.when(traded).then(short / total),
+        short_to_rest_ratio=pl.when(traded & (rest > 0)).then(short / rest),
+        short_baseline_share=1 / (1 + (-pl.col("baseline")).exp()),
+        volume_ratio=total / pl.col("usual"),
+    )
+    score = (pl.col("short_z") / 2).tanh()
+    return found.with_columns(
+        status=pl.when(pl.col("short_share").is_null())
+        .then(pl.lit("no_short"))
+        .when(pl.col("short_z").is_null())
+        .then(pl.lit("warming"))
+        .otherwise(pl.lit("ready")),
+        pressure_score=score,
+        pressure_label=pl.when(score > PRESSURE_GUIDE)
+        .then(pl.lit("buying"))
+        .when(score < -PRESSURE_GUIDE)
+        .then(pl.lit("selling"))
+        .when(score.is_null())
+        .then(pl.lit("insufficient"))
+        .otherwise(pl.lit("neutral")),
+    )
