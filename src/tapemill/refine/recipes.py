@@ -21,6 +21,7 @@ from tapemill.refine.inputs import (
 from tapemill.refine.instruments import instruments, symbol_changes
 from tapemill.refine.recipe import Kitchen, Plan, Product, Recipe, digest_of
 from tapemill.refine.short_volume import short_volume
+from tapemill.refine.tape_plan import TAPE_INPUTS, plan_tape
 
 __all__ = ["RECIPES", "unresolved_dividends"]
 
@@ -168,6 +169,20 @@ RECIPES: dict[str, Recipe] = {
             "session",
             _BAR_CODE,
             _bars(_MINUTES[1:], "CMES", _futures_minutes, futures=True),
+        ),
+        Recipe(
+            "silver.tape_5m",
+            TAPE_INPUTS,
+            "session",
+            (
+                "tape",
+                "tape_plan",
+                *_BAR_CODE,
+                "tapemill.tape.bulk",
+                "tapemill.tape._bulk",
+                "tapemill.contracts.columns",
+            ),
+            plan_tape,
         ),
         Recipe(
             "silver.short_volume",
