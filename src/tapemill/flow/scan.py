@@ -86,12 +86,24 @@ def scan_rows(inputs: EveningInputs, flow: FlowSettings) -> pl.DataFrame:
 
 @dataclasses.dataclass(frozen=True)
 class _Window:
-    """Which sessions of a panel are evenings, and which are compared with."""
+    """Which sessions of a panel are evenings, and which are compared with.
+
+    Attributes
+    ----------
+    panel : Panel
+    start, stop : int
+        Columns of the panel from the first evening compared with to the last evening.
+    rows : slice or ndarray
+        The evenings wanted, counted from `start`; a slice where none lies between them.
+    first : int
+        The first of `rows`.
+    """
 
     panel: Panel
     start: int
     stop: int
-    rows: npt.NDArray[np.int64]
+    rows: slice | npt.NDArray[np.int64]
+    first: int
 
     @property
     def days(self) -> tuple[datetime.date, ...]:
@@ -128,7 +140,10 @@ def _window(inputs: EveningInputs, flow: FlowSettings) -> _Window:
         )
     columns = np.array([panel.column(day) for day in inputs.evenings], dtype=np.int64)
     start = max(int(columns[0]) - POOL_EVENINGS, 0)
-    return _Window(panel, start, int(columns[-1]) + 1, columns - start)
+    rows: slice | npt.NDArray[np.int64] = columns - start
+    if len(columns) == columns[-1] - columns[0] + 1:
+        rows = slice(int(columns[0]) - start, int(columns[-1]) - start + 1)
+    return _Window(panel, start, int(columns[-1]) + 1, rows, int(columns[0]) - start)
 
 
 def _measure(
@@ -148,8 +163,8 @@ def _measure(
     eligible = reason == 0
     volume_z = _volume_z(window, verdict.members, eligible, sector, flow)
     z, shift = without_peers(deviation, scale, eligible, sector)
-    p, pooled = empirical_p(z, eligible, int(rows[0]))
-    volume_p, _ = empirical_p(volume_z, eligible, int(rows[0]), upper=True)
+    p, pooled = empirical_p(z, eligible, window.first)
+    volume_p, _ = empirical_p(volume_z, eligible, window.first, upper=True)
     new, run = novelty(z)
     made |= {"total_volume": panel.total_volume, "last_close": verdict.last_close}
     made |= {"dollar_volume_median": verdict.dollar_volume, "split": verdict.split}
