@@ -32,6 +32,8 @@ VERBS = [
     ("lake", "history"),
     ("lake", "digest"),
     ("purge",),
+    ("prove", "flow"),
+    ("scan", "flow"),
 ]
 
 

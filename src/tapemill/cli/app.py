@@ -20,6 +20,7 @@ from tapemill.cli import (
     imports,
     lake,
     output,
+    prove,
     purge,
     sandbox,
     scan,
@@ -62,6 +63,7 @@ app.command(
     "build", help=build.HELP, short_help="Refine bronze into silver and gold; only what changed."
 )(build.run)
 app.add_typer(scan.app, name="scan", short_help="Rank what is unusual on an evening.")
+app.add_typer(prove.app, name="prove", short_help="Judge whether a signal predicts anything.")
 app.command("check", help=check.HELP, short_help="Judge coverage and quality; exit 1 on red.")(
     check.run
 )

@@ -39,8 +39,11 @@ def judge(study: Study) -> Verdict:
     """
     judged = [one for one in study.horizons if one.judged]
     if not judged:
-        reasons = {f"{_sessions(one.sessions)}: {one.reason}" for one in study.horizons}
-        return Verdict("insufficient", None, f"insufficient: {'; '.join(sorted(reasons))}")
+        told = "; ".join(f"{_sessions(one.sessions)}: {one.reason}" for one in study.horizons)
+        basis = f"{study.events:,} events, {study.names:,} priced names"
+        market = study.parameters.min_names
+        lack = f" ({market} make a market)" if study.names < market else ""
+        return Verdict("insufficient", None, f"insufficient: {basis}{lack}; {told}")
     surviving = [one for one in judged if not _objection(one)]
     if surviving:
         best = min(surviving, key=lambda one: (one.adjusted_p, one.sessions))
