@@ -94,6 +94,7 @@ def coarser(tape: truth.Tape, step_ns: int, late_ns: int = 0) -> truth.Tape:
 
 def bulk(tape: truth.Tape, name: str, seconds: int, degrees: float) -> float:
     """Accuracy of bulk shares: Σ min(bought, told) + min(sold, told) over the volume."""
+    ticks = classify(tape.trades, tape.quotes, method="tick").side
     bars = (
         pl.DataFrame(
             {
@@ -101,6 +102,7 @@ def bulk(tape: truth.Tape, name: str, seconds: int, degrees: float) -> float:
                 "price": tape.trades.price,
                 "size": tape.trades.size,
                 "bought": np.where(tape.truth > 0, tape.trades.size, 0),
+                "by_tick": np.where(ticks > 0, tape.trades.size, 0),
             }
         )
         .group_by("bar", maintain_order=True)
@@ -109,6 +111,7 @@ def bulk(tape: truth.Tape, name: str, seconds: int, degrees: float) -> float:
             close=pl.col("price").last(),
             volume=pl.col("size").sum(),
             bought=pl.col("bought").sum(),
+            by_tick=pl.col("by_tick").sum(),
         )
     )
     share, _ = bulk_buy_share(
@@ -123,11 +126,14 @@ def bulk(tape: truth.Tape, name: str, seconds: int, degrees: float) -> float:
     right = np.minimum(told, bought) + np.minimum(volume - told, volume - bought)
     accuracy = float(right.sum() / volume.sum())
     blind = float((np.minimum(volume / 2, bought) + np.minimum(volume / 2, volume - bought)).sum())
+    tick = bars["by_tick"].to_numpy()[known]
+    netted = np.minimum(tick, bought) + np.minimum(volume - tick, volume - bought)
     imbalance = np.corrcoef(2 * told / volume - 1, 2 * bought / volume - 1)[0, 1]
     kind = "normal" if not degrees else f"t({degrees})"
     print(
         f"{name:24} bulk {seconds:4d} s {kind:8} {known.sum():5d} bars, volume split right"
-        f" {accuracy:.4f} (always half: {blind / volume.sum():.4f}), imbalance correlation"
+        f" {accuracy:.4f} (always half {blind / volume.sum():.4f}, tick rule netted"
+        f" {netted.sum() / volume.sum():.4f}), imbalance correlation"
         f" {imbalance:.3f}"
     )
     return round(accuracy, 4)
