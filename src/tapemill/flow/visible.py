@@ -210,7 +210,7 @@ def _panel(
 
 def _symbols(names: pl.DataFrame) -> pl.DataFrame:
     return names.with_columns(
-        security_class=security_class(pl.col("symbol")),
+        security_class=security_class(pl.col("symbol"), names["symbol"].to_list()),
         root=root_symbol(pl.col("symbol")),
         is_test=is_test_symbol(pl.col("symbol")),
     )
