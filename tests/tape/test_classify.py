@@ -276,6 +276,12 @@ def test_rules_that_cannot_be_meant_are_refused() -> None:
         classify(Trades.of([], [], []), Quotes.none(), session_starts=[2, 1])
 
 
+def test_method_outweighs_the_one_in_the_rules() -> None:
+    trades, quotes = made_tape(6)
+    short = classify(trades, quotes, method="emo", rules=Rules(lag_ns=1))
+    assert outputs(short) == outputs(classify(trades, quotes, rules=Rules(method="emo", lag_ns=1)))
+
+
 def test_digest_names_options() -> None:
     digests = {rules.classifier_digest(Rules(method=m)) for m in METHODS}  # type: ignore[arg-type]
     assert len(digests) == len(METHODS)

@@ -123,12 +123,24 @@ class Rules:
         return self.method != "ladder"
 
 
+_DECIDING = (
+    "_ladder.py",
+    "_sums.py",
+    "classify.py",
+    "conditions.py",
+    "prints.py",
+    "rules.py",
+    "sums.py",
+)
+"""Sources that decide what a print's side, rung and sum are."""
+
+
 @functools.cache
 def _code_digest() -> str:
-    """SHA-256 of the sources of this room: a changed kernel is another classifier."""
+    """SHA-256 of the deciding sources: a changed kernel is another classifier."""
     digest = hashlib.sha256()
     room = importlib.resources.files("tapemill.tape")
-    for name in sorted(entry.name for entry in room.iterdir() if entry.name.endswith(".py")):
+    for name in _DECIDING:
         digest.update(name.encode() + b"\0" + room.joinpath(name).read_bytes())
     return digest.hexdigest()
 
