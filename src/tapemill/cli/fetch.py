@@ -12,6 +12,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from tapemill.cli.fetch_tape import (
+    TAPE_NAMES,
+    carry_out_tape,
+    plan_of_tape,
+    show_tape_plan,
+)
 from tapemill.cli.options import (
     Config,
     End,
@@ -26,7 +32,13 @@ from tapemill.cli.options import (
     parse_symbols,
 )
 from tapemill.cli.output import count, print_json, print_line, print_table, print_warning, size
-from tapemill.errors import DateError, NotEntitledError, VendorError, VendorFaultError
+from tapemill.errors import (
+    DateError,
+    NotEntitledError,
+    UsageError,
+    VendorError,
+    VendorFaultError,
+)
 
 if TYPE_CHECKING:
     from tapemill.intake import FetchPlan, FetchReport
@@ -37,9 +49,11 @@ HELP = """Fetch what the ledger still misses, at the vendor's pace.
 Examples:
   tapemill fetch short_volume --start 2026-01-02 --plan
   tapemill fetch bars_1m SPY QQQ --start 2026-01-02 --end 2026-02-06
+  tapemill fetch tape SPY AAPL --start 2026-01-02 --mode auto
 
-DATASET is bars_1m, bars_1d, splits, dividends, tickers, market_status (Massive) or short_volume
-(FINRA, no key needed). --plan prints calls, bytes and hours before a single call is made. The same
+DATASET is bars_1m, bars_1d, tape, splits, dividends, tickers, market_status (Massive) or
+short_volume (FINRA, no key needed). Of the tape only five-minute sums are kept: made of prints
+where the plan has them, else of minute bars, else there are days alone (--mode auto). --plan prints calls, bytes and hours before a single call is made. The same
 command again resumes exactly: completed cells cost nothing.
 """
 
@@ -52,6 +66,10 @@ def run(
     end: End = None,
     via: Annotated[
         str | None, typer.Option("--via", help="Route, where there are several: file or api.")
+    ] = None,
+    mode: Annotated[
+        str | None,
+        typer.Option("--mode", help="Of the tape: auto, tick, minute or daily.  [default: auto]"),
     ] = None,
     again: Annotated[
         bool, typer.Option("--again", help="Ask for complete cells too; revisions are kept.")
@@ -69,6 +87,18 @@ def run(
     first, last = parse_range(start, end)
     wanted = parse_symbols(symbols, tickers)
     with _place(config, lake, plan_only=plan_only) as place:
+        if dataset in TAPE_NAMES:
+            tape = plan_of_tape(place, wanted, first, last, mode=mode, via=via, again=again)
+            _require_something([*tape.rungs.values()][-1], first, last)
+            if plan_only or not as_json:
+                show_tape_plan(tape, as_json=as_json)
+            if not plan_only:
+                carry_out_tape(place, tape, again=again, as_json=as_json)
+            return
+        if mode is not None:
+            raise UsageError(
+                f"{dataset} has no modes", where="--mode", next_step="leave --mode out"
+            )
         plan = plan_fetch(
             place.lake,
             place.settings,

@@ -13,17 +13,23 @@ from tapemill.intake.files import ImportReport, import_files, parse_column_map
 from tapemill.intake.plan import FetchPlan, Task, plan_fetch
 from tapemill.intake.recovery import recover
 from tapemill.intake.run import FetchReport, Progress
+from tapemill.intake.tape_fetching import TapePlan, TapeReport, fetch_tape, plan_tape, tape_modes
 
 __all__ = [
     "FetchPlan",
     "FetchReport",
     "ImportReport",
     "Progress",
+    "TapePlan",
+    "TapeReport",
     "Task",
     "fetch",
+    "fetch_tape",
     "import_files",
     "offered_names",
     "parse_column_map",
     "plan_fetch",
+    "plan_tape",
     "recover",
+    "tape_modes",
 ]
