@@ -13,14 +13,18 @@ from tapemill.errors import FileFormatError, UsageError
 
 HELP = """Import files into bronze; each file is kept by its content, twice changes nothing.
 
-KIND is finra-short (CNMS, per-facility and exchange files), massive-minute or massive-daily (flat
-files, csv.gz), or bars (CSV or Parquet through a column map).
+KIND is finra-short (CNMS, per-facility and exchange files), finra-otc (weekly off-exchange volume),
+finra-interest (short interest), memberships (CSV: group, kind, symbol, weight, valid_from,
+valid_to), massive-minute or massive-daily (flat files, csv.gz), or bars (CSV or Parquet through a
+column map).
 
 \b
 Examples:
   tapemill import finra-short files/CNMSshvol2021*.txt
   tapemill import bars SPY_1m.parquet --map symbol=SPY --map time=timestamp --map zone=UTC
   tapemill import bars SPY_1m.parquet --suggest
+  tapemill import finra-otc OTC_ats_2025-12-15.csv
+  tapemill import finra-otc weekly.csv --map week=2025-11-10 --map summary=OTC_W_SMBL
 """
 
 
@@ -29,7 +33,11 @@ def run(
     paths: Annotated[list[Path], typer.Argument(help="Files or folders.", metavar="PATH")],
     column_map: Annotated[
         list[str] | None,
-        typer.Option("--map", help="KEY=VALUE of the column map; repeat.", metavar="KEY=VALUE"),
+        typer.Option(
+            "--map",
+            help="KEY=VALUE of the column map, or an option of KIND; repeat.",
+            metavar="KEY=VALUE",
+        ),
     ] = None,
     map_file: Annotated[
         Path | None, typer.Option("--map-file", help="Column map as a TOML file.", metavar="FILE")

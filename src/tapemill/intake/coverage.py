@@ -26,6 +26,7 @@ LISTING_DATES = {
     "bronze.massive_market_status": "session",
     "bronze.finra_otc_weekly": "week_start",
     "bronze.finra_short_interest": "settlement_date",
+    "bronze.imported_memberships": "valid_from",
 }
 SNAPSHOTS = frozenset({"bronze.massive_tickers", "bronze.massive_market_status"})
 _BARS = frozenset({"bronze.massive_bars_1m", "bronze.massive_bars_1d"})

@@ -26,10 +26,14 @@ FILE_VENDOR = "file"
 _PART_ROWS = 1_000_000
 _SOURCES = {
     "finra-short": "finra.file",
+    "finra-otc": "finra.file",
+    "finra-interest": "finra.file",
     "massive-minute": "massive.flatfile",
     "massive-daily": "massive.flatfile",
 }
 _CONSOLIDATED = "CNMS"
+_PARTIAL = frozenset({"finra-otc", "finra-interest", "memberships"})
+"""Kinds that do not say what share of the market they hold: `fetch` must still ask for it."""
 
 
 class FileReading(msgspec.Struct, frozen=True):
@@ -135,7 +139,7 @@ def _receipt(
 
 def _cells(reading: FileReading, parsed: ParsedFile) -> list[Settled]:
     """Cells of the whole file, settled with its last part."""
-    if parsed.frame.is_empty():
+    if parsed.frame.is_empty() or reading.kind in _PARTIAL:
         return []
     if reading.kind == "bars":
         return _cells_by_symbol(parsed.frame)

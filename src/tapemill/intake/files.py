@@ -27,6 +27,7 @@ from tapemill.settings import Settings
 from tapemill.vendors import FILE_KINDS, read_file
 from tapemill.vendors.columnmap import load_options, parse_options
 from tapemill.vendors.finra.files import facility_of_name
+from tapemill.vendors.finra.weekly_files import told_class
 
 __all__ = ["ImportReport", "import_files", "parse_column_map"]
 
@@ -106,7 +107,7 @@ def import_files(
     Parameters
     ----------
     kind : str
-        ``finra-short``, ``massive-minute``, ``massive-daily`` or ``bars``.
+        One of :data:`~tapemill.vendors.FILE_KINDS`.
     paths : sequence of Path
         Files, read one at a time.
     options : Mapping[str, str], optional
@@ -197,7 +198,11 @@ def _content(path: Path) -> bytes:
 
 
 def _options_hash(reading: FileReading) -> str:
-    """What decides how bytes are read: options, and the facility that the name tells."""
-    facility = facility_of_name(reading.name) if reading.kind == "finra-short" else ""
-    decided = msgspec.json.encode([sorted(reading.options.items()), facility])
+    """What decides how bytes are read: options, and the facility or venues that the name tells."""
+    told = ""
+    if reading.kind == "finra-short":
+        told = facility_of_name(reading.name)
+    elif reading.kind == "finra-otc":
+        told = told_class(reading.name)
+    decided = msgspec.json.encode([sorted(reading.options.items()), told])
     return hashlib.sha256(decided).hexdigest()[:16]

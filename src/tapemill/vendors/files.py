@@ -13,8 +13,11 @@ import polars as pl
 from tapemill.errors import FileFormatError, UnknownNameError, UsageError, did_you_mean
 from tapemill.vendors.columnmap import column_map, read_bar_file
 from tapemill.vendors.finra.files import read_short_volume, sessions_outside
+from tapemill.vendors.finra.interest_files import read_interest
 from tapemill.vendors.finra.requests import FACILITIES
+from tapemill.vendors.finra.weekly_files import WEEKLY_OPTIONS, read_weekly
 from tapemill.vendors.massive.flatfiles import read_flat_file
+from tapemill.vendors.memberships import read_memberships
 
 __all__ = ["FILE_KINDS", "ParsedFile", "read_file"]
 
@@ -60,13 +63,12 @@ def read_file(
     Parameters
     ----------
     kind : str
-        ``finra-short``, ``massive-minute``, ``massive-daily`` or ``bars``.
+        One of :data:`FILE_KINDS`.
     source : Path or bytes
         The file or its content.
     options : Mapping[str, str], optional
-        ``bars``: the column map. ``finra-short``: ``facility``. Others take none.
-    name : str
-        File name where `source` is bytes: facilities and dates are read from it.
+        name : str
+        File name where `source` is bytes: facilities, kinds of venues and dates are read from it.
 
     Raises
     ------
@@ -101,9 +103,13 @@ def _content(path: Path) -> bytes:
 
 
 def _parsed(
-    dataset: str, frame: pl.DataFrame, rejected: pl.DataFrame, notes: tuple[str, ...]
+    dataset: str,
+    frame: pl.DataFrame,
+    rejected: pl.DataFrame,
+    notes: tuple[str, ...],
+    day: str = "session",
 ) -> ParsedFile:
-    sessions = frame.get_column("session")
+    sessions = frame.get_column(day)
     first, last = sessions.min(), sessions.max()
     start = first if isinstance(first, date) else None
     end = last if isinstance(last, date) else None
@@ -167,10 +173,31 @@ def _bars(content: bytes, options: dict[str, str], name: str) -> ParsedFile:
     return _parsed(mapped.dataset, file.frame, file.rejected, file.notes)
 
 
+def _otc(content: bytes, options: dict[str, str], name: str) -> ParsedFile:
+    _only(options, WEEKLY_OPTIONS, "finra-otc")
+    shaped = read_weekly(content, options, name=name)
+    return _parsed("bronze.finra_otc_weekly", *shaped, day="week_start")
+
+
+def _interest(content: bytes, options: dict[str, str], name: str) -> ParsedFile:
+    _only(options, (), "finra-interest")
+    shaped = read_interest(content, name=name)
+    return _parsed("bronze.finra_short_interest", *shaped, day="settlement_date")
+
+
+def _memberships(content: bytes, options: dict[str, str], name: str) -> ParsedFile:
+    _only(options, (), "memberships")
+    shaped = read_memberships(content, name=name)
+    return _parsed("bronze.imported_memberships", *shaped, day="valid_from")
+
+
 FILE_KINDS: dict[str, Callable[[bytes, dict[str, str], str], ParsedFile]] = {
     "finra-short": _finra,
+    "finra-otc": _otc,
+    "finra-interest": _interest,
     "massive-minute": _massive_minute,
     "massive-daily": _massive_daily,
     "bars": _bars,
+    "memberships": _memberships,
 }
 """Kind → reader."""
