@@ -85,7 +85,9 @@ def matrices_of(
     dict of str to ndarray
         Name → float64, shape (symbols, sessions).
     """
-    down = pl.DataFrame({"symbol": symbols, "_row": np.arange(len(symbols))})
+    down = pl.DataFrame(
+        {"symbol": pl.Series(symbols, dtype=pl.String), "_row": np.arange(len(symbols))}
+    )
     across = pl.DataFrame(
         {"session": pl.Series(sessions, dtype=pl.Date), "_column": np.arange(len(sessions))}
     )
