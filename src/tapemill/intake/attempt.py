@@ -95,12 +95,18 @@ class Caller:
         judge : callable
             Has the last word on an answer: it knows the pages before this one.
         """
-        attempts = 0
+        attempts, renewed = 0, False
 
         async def attempt() -> Asked:
-            nonlocal attempts
+            nonlocal attempts, renewed
             attempts += 1
-            return await self._attempt(request, task_key, attempts, judge)
+            asked = await self._attempt(request, task_key, attempts, judge)
+            if asked.wire.status == _UNAUTHORISED and not renewed and self._tokens.serves(request):
+                # A token can be withdrawn before its time: once, and only once, with a new one.
+                renewed = True
+                attempts += 1
+                asked = await self._attempt(request, task_key, attempts, judge)
+            return asked
 
         retrying = tenacity.AsyncRetrying(
             sleep=self._sleep,

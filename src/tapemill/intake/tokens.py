@@ -53,6 +53,11 @@ class TokenKeeper:
                 self._token = await self._ask(token_headers(finra.client_id, finra.client_secret))
             return self._token.secret
 
+    def serves(self, request: Request) -> bool:
+        """Whether `request` goes out with a token."""
+        finra = self._settings.finra
+        return request.base == "finra_api" and None not in (finra.client_id, finra.client_secret)
+
     def forget(self) -> None:
         """Drop the token: the vendor did not accept it."""
         self._token = None
