@@ -53,8 +53,9 @@ Examples:
 
 DATASET is bars_1m, bars_1d, tape, splits, dividends, tickers, market_status (Massive) or
 short_volume (FINRA, no key needed). Of the tape only five-minute sums are kept: made of prints
-where the plan has them, else of minute bars, else there are days alone (--mode auto). --plan prints calls, bytes and hours before a single call is made. The same
-command again resumes exactly: completed cells cost nothing.
+where the plan has them, else of minute bars, else there are days alone (--mode auto). --plan
+prints calls, bytes and hours before a single call is made. The same command again resumes exactly:
+completed cells cost nothing.
 """
 
 
