@@ -317,22 +317,32 @@ def _frame(
     """One row a cell with a row of FINRA. Takes the matrices out of `cells` as it goes."""
     there = np.isfinite(cells["total_volume"])
     evening, symbol = (pl.Series(axis.astype(np.uint32)) for axis in np.nonzero(there))
-    classes = classes_of(window.panel, inputs.symbols)
-    days = pl.Series(inputs.evenings, dtype=pl.Date())
     made = {
-        "symbol": pl.Series(window.panel.symbols, dtype=pl.String()).gather(symbol),
-        "security_class": classes.gather(symbol),
-        "session": days.gather(evening),
-        "as_of": pl.Series([evening_of(day) for day in inputs.evenings]).gather(evening),
+        "_symbol": symbol,
+        "_evening": evening,
         "eligible": pl.Series(cells["reason"][there] == 0),
     }
-    for name in _NUMBERS:
-        made[name] = pl.Series(cells.pop(name)[there], nan_to_null=True)
-    for name, labels in (_LABELS | dict(names)).items():
-        known = pl.Series([None, *labels[1:]], dtype=pl.String())
-        codes = cells.pop(name)[there] + (name in names)
-        made[name] = known.gather(pl.Series(codes.astype(np.uint32)))
-    return pl.DataFrame(made)
+    for name in (*_NUMBERS, *_LABELS, *names):
+        made[name] = pl.Series(cells.pop(name)[there])
+    days = pl.Series(inputs.evenings, dtype=pl.Date())
+    moments = pl.Series([evening_of(day) for day in inputs.evenings])
+    texts = {name: [None, *labels[1:]] for name, labels in (_LABELS | dict(names)).items()}
+    return pl.DataFrame(made).with_columns(
+        *(pl.col(name).fill_nan(None) for name in _NUMBERS if made[name].dtype.is_float()),
+        *(
+            _at(pl.Series(labels, dtype=pl.String()), pl.col(name) + (name in names), name)
+            for name, labels in texts.items()
+        ),
+        _at(pl.Series(window.panel.symbols, dtype=pl.String()), pl.col("_symbol"), "symbol"),
+        _at(classes_of(window.panel, inputs.symbols), pl.col("_symbol"), "security_class"),
+        _at(days, pl.col("_evening"), "session"),
+        _at(moments, pl.col("_evening"), "as_of"),
+    )
+
+
+def _at(values: pl.Series, place: pl.Expr, name: str) -> pl.Expr:
+    """What stands at each place, under a name."""
+    return pl.lit(values).gather(place.cast(pl.UInt32())).alias(name)
 
 
 def _finished(frame: pl.DataFrame) -> pl.DataFrame:
