@@ -78,14 +78,12 @@ def otc_block(inputs: EveningInputs, cells: pl.DataFrame, flow: FlowSettings) ->
     evening = np.searchsorted(_days(inputs.evenings), _days(cells["session"]))
     at = cells["row"].to_numpy(), evening
     taken = pl.Series(state[at])
-    found = states.select(*_SHOWN, *_VALUES, "last_ordinal")[taken.set(taken < 0, None)]
-    found = (
-        cells.select("symbol", "session")
-        .hstack(found)
-        .with_columns(
-            otc_participation_percentile=pl.Series(percentile[at], nan_to_null=True),
-            ordinal=pl.Series(weeks.ordinal_of(inputs.evenings)[evening]),
-        )
+    place = taken.set(taken < 0, None).cast(pl.UInt32)
+    shown = [states[name].gather(place) for name in (*_SHOWN, *_VALUES, "last_ordinal")]
+    found = cells.select("symbol", "session").with_columns(
+        *shown,
+        otc_participation_percentile=pl.Series(percentile[at], nan_to_null=True),
+        ordinal=pl.Series(weeks.ordinal_of(inputs.evenings)[evening]),
     )
     return _aged(found, flow)
 

@@ -102,9 +102,12 @@ def _imbalance(buy: str, sell: str, flow: FlowSettings) -> pl.Expr:
 
 def _with_z(rows: pl.DataFrame, inputs: EveningInputs, flow: FlowSettings) -> pl.DataFrame:
     """Rows of the evenings with their z against the prior sessions in `rows`."""
+    names = ("tape", "lit", "trf")
+    if rows.is_empty():
+        unknown = pl.lit(None, dtype=pl.Float64())
+        return rows.with_columns(unknown.alias(f"{name}_z") for name in names)
     symbols = rows["symbol"].unique().sort().to_list()
     sessions = inputs.panel.sessions
-    names = ("tape", "lit", "trf")
     values = matrices_of(rows, [f"{name}_imbalance" for name in names], symbols, sessions)
     wanted = rows.filter(pl.col("session").is_in(inputs.evenings))
     down = pl.Series(symbols, dtype=pl.String()).search_sorted(wanted["symbol"]).to_numpy()
