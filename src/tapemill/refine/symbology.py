@@ -1,138 +1,318 @@
-"""One instrument, one symbol: how FINRA, Massive and the exchanges spell the same share class.
+"""One instrument under several spellings: FINRA, the exchange tapes, Nasdaq, and the house's own.
 
-===============  ===========  ==================  ==============  =========================
-what             Massive      FINRA, daily files  FINRA, weekly   Nasdaq's integrated suffix
-===============  ===========  ==================  ==============  =========================
-class share      BRK.B        BRK/B               BRK B           BRK.B
-preferred        ABRpA        ABRpA               ABRpA, ABR PRA  ABR-A
-warrant          ACIC.WS      ACIC/WS             ACIC WS         ACIC+
-unit             ACIC.U       ACIC/U              ACIC U          ACIC=
-right            ACICr        ACICr               ACICr           ACIC^
-when-issued      ABCw         ABCw                ABCw            ABC#
-===============  ===========  ==================  ==============  =========================
+The house writes as Massive does, which is the exchange tape's way with dots: `BRK.B`, `ACIC.WS`,
+`AAICpC` (preferred C), `PFHr` (right), `NEEw` (when issued).
 
-The house writes Massive's form. Nasdaq's own listings carry the class in a fifth letter instead
-(AACQW); that letter says so only when the four before it are listed too (GOOGL is not of GOOG).
+========  =====================  =========================================================
+style     example                who
+========  =====================  =========================================================
+massive   BRK.B, ACIC.WS         the house; CTA symbology with dots
+finra     BRK/B, ACIC/WS         daily short sale volume files; CTA symbology with slashes
+cms       BRK B, BAC PRL         FINRA's Query API: root, a space, and the CMS suffix
+cta       BRK.B or BRK/B         consolidated tape
+nasdaq    BRK.B, ACIC+, BAC-L    Nasdaq's integrated platform
+any       all but nasdaq         a space tells CMS, a slash FINRA
+========  =====================  =========================================================
+
+Suffixes and their order are those of Nasdaq's published convention table (CQS, CMS, integrated).
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable
 
 import polars as pl
 
 from tapemill.errors import UnknownNameError, did_you_mean
 
 __all__ = [
-    "SYMBOL_STYLES",
+    "STYLES",
+    "TEST_SYMBOLS",
+    "cms_symbol",
+    "fifth_letter_class",
     "finra_symbol",
     "is_test_symbol",
     "massive_symbol",
+    "nasdaq_symbol",
     "root_symbol",
     "security_class",
+    "security_classes",
 ]
 
-SYMBOL_STYLES = ("massive", "finra", "finra_weekly", "nasdaq")
+_NASDAQ_MARKS = {
+    ".WD": "$",
+    ".CL": "*",
+    ".CV": "%",
+    ".EC": "!",
+    ".PP": "@",
+    ".TEST": "~",
+}
 
-_TEST = (
-    r"^(?:Z[A-Z]ZZT|ZZ[A-Z]{0,2}ZT|ZTEST|ZTST|ZTEST[.].*|ZZK|ZZZ|[ANPC]TEST(?:[.][A-Z]+)?"
-    r"|IGZ|CBX|ZIEXT|ZIET|ZBZX|ZBZZT|ZXIET|ZEXIT|ZBZY)$"
+TEST_SYMBOLS = (
+    "ATEST",
+    "CBO",
+    "CBX",
+    "CTEST",
+    "IBO",
+    "IGZ",
+    "MTEST",
+    "NTEST",
+    "PTEST",
+    "ZBZX",
+    "ZBZZT",
+    "ZEXIT",
+    "ZIEXT",
+    "ZJZZT",
+    "ZTEST",
+    "ZTST",
+    "ZVV",
+    "ZVZZC",
+    "ZVZZT",
+    "ZWZZT",
+    "ZXIET",
+    "ZXYZ",
+    "ZXZZT",
 )
-"""Test symbols of the exchanges: Nasdaq Z?ZZT, NYSE ATEST CTEST NTEST PTEST, Cboe ZBZX ZTEST …"""
+"""Symbols that exchanges reserve for tests."""
 
-_FIFTH = {"W": "warrant", "R": "right", "U": "unit", **dict.fromkeys("PONM", "preferred")}
-"""Nasdaq's fifth letters that name no share of common stock."""
+_HOUSE = r"^([A-Z0-9]+)(?:(p)([A-Z])?|(r))?((?:\.[A-Z]+)*)(w)?$"
+_CMS = (
+    r"^([A-Z0-9]+) (?:(PR)([A-Z])?|(WS)([A-Z])?|(RT)|([A-Z]))?"
+    r"(WD|CL|CV|EC|PP|TEST)?(CL)?(WI)?$"
+)
+_NASDAQ = r"^([A-Z0-9]+)(?:(-)([A-Z])?|(\+)([A-Z])?|(\^)|(=)|\.([A-Z]))?([$*%!@~]*)(#)?$"
+_FIFTH_LETTER = {
+    "W": "warrant",
+    "R": "right",
+    "U": "unit",
+    "V": "when_issued",
+    "P": "preferred",
+    "O": "preferred",
+    "N": "preferred",
+    "M": "preferred",
+}
+"""Nasdaq's fifth letters that name one kind of security; the others have several meanings."""
 
 
-def massive_symbol(symbol: pl.Expr, style: str = "finra") -> pl.Expr:
-    """The house's spelling of a symbol.
+def _text(group: pl.Expr) -> pl.Expr:
+    return group.fill_null("")
+
+
+def _if_given(group: pl.Expr, text: str) -> pl.Expr:
+    return pl.when(_text(group) != "").then(pl.lit(text)).otherwise(pl.lit(""))
+
+
+def _dotted(group: pl.Expr) -> pl.Expr:
+    return pl.when(_text(group) != "").then(pl.lit(".") + group).otherwise(pl.lit(""))
+
+
+def _from_slashes(column: pl.Expr) -> pl.Expr:
+    return column.str.replace_all("/", ".", literal=True)
+
+
+def _from_cms(column: pl.Expr) -> pl.Expr:
+    parts = [column.str.extract(_CMS, group) for group in range(1, 11)]
+    root, pr, series, ws, warrant, right, letter, tail, called, issued = parts
+    spelled = (
+        root
+        + _if_given(pr, "p")
+        + _text(series)
+        + _if_given(ws, ".WS")
+        + _dotted(warrant)
+        + _if_given(right, "r")
+        + _dotted(letter)
+        + _dotted(tail)
+        + _dotted(called)
+        + _if_given(issued, "w")
+    )
+    return pl.coalesce(spelled, column)
+
+
+def _from_nasdaq(column: pl.Expr) -> pl.Expr:
+    parts = [column.str.extract(_NASDAQ, group) for group in range(1, 11)]
+    root, dash, series, plus, warrant, right, unit, letter, marks, issued = parts
+    tail = _text(marks)
+    for word, mark in _NASDAQ_MARKS.items():
+        tail = tail.str.replace_all(mark, word, literal=True)
+    spelled = (
+        root
+        + _if_given(dash, "p")
+        + _text(series)
+        + _if_given(plus, ".WS")
+        + _dotted(warrant)
+        + _if_given(right, "r")
+        + _if_given(unit, ".U")
+        + _dotted(letter)
+        + tail
+        + _if_given(issued, "w")
+    )
+    return pl.coalesce(spelled, column)
+
+
+def _from_any(column: pl.Expr) -> pl.Expr:
+    spaced = column.str.contains(" ", literal=True)
+    return pl.when(spaced).then(_from_cms(column)).otherwise(_from_slashes(column))
+
+
+STYLES: dict[str, Callable[[pl.Expr], pl.Expr]] = {
+    "massive": lambda column: column,
+    "finra": _from_slashes,
+    "cms": _from_cms,
+    "cta": _from_slashes,
+    "nasdaq": _from_nasdaq,
+    "any": _from_any,
+}
+"""Style → how its symbols become the house's."""
+
+
+def massive_symbol(column: pl.Expr, style: str = "finra") -> pl.Expr:
+    """House spelling of symbols in another style; what does not fit the style stays as it is.
 
     Parameters
     ----------
-    symbol : pl.Expr
-        String column.
+    column : pl.Expr
+        String.
     style : str
-        One of :data:`SYMBOL_STYLES`: how the column is spelled.
+        One of :data:`STYLES`.
 
     Raises
     ------
     UnknownNameError
-        No such style.
+        There is no such style.
     """
-    if style not in SYMBOL_STYLES:
+    if style not in STYLES:
         raise UnknownNameError(
             f"there is no symbol style {style!r}",
-            next_step=did_you_mean(style, SYMBOL_STYLES) or f"known: {', '.join(SYMBOL_STYLES)}",
+            next_step=did_you_mean(style, STYLES) or f"styles: {', '.join(STYLES)}",
         )
-    if style == "massive":
-        return symbol
-    if style == "finra":
-        return symbol.str.replace_all("/", ".", literal=True)
-    if style == "finra_weekly":
-        spaced = symbol.str.strip_chars().str.replace(r"^(\w+) PR ?(\w?)$", "${1}p${2}")
-        return spaced.str.replace_all(r"[ /]", ".")
-    suffix = symbol.str.replace(r"^([A-Z]+)-([A-Z]?)$", "${1}p${2}")
-    for mark, written in (("+", ".WS"), ("=", ".U"), ("^", "r"), ("#", "w")):
-        suffix = suffix.str.replace(mark, written, literal=True)
-    return suffix.str.replace(r"[.]WS([A-Z])$", ".WS.${1}")
+    return STYLES[style](column)
 
 
 def finra_symbol(symbol: pl.Expr) -> pl.Expr:
-    """The spelling of FINRA's daily files; the inverse of :func:`massive_symbol`."""
+    """Spelling of FINRA's daily files: `BRK/B` for the house's `BRK.B`."""
     return symbol.str.replace_all(".", "/", literal=True)
 
 
-def security_class(symbol: pl.Expr, listed: Collection[str] | None = None) -> pl.Expr:
-    """What kind of security a symbol (house spelling) is, as far as its spelling tells.
+def cms_symbol(symbol: pl.Expr) -> pl.Expr:
+    """Spelling of FINRA's Query API: `BRK B`, `BAC PRL`, `ACIC WS`; bare roots stay as they are."""
+    root, preferred, series, right, dotted, issued = _house_parts(symbol)
+    suffix = (
+        _if_given(preferred, "PR")
+        + _text(series)
+        + _if_given(right, "RT")
+        + _text(dotted).str.replace_all(".", "", literal=True)
+        + _if_given(issued, "WI")
+    )
+    spelled = pl.when(suffix != "").then(root + " " + suffix).otherwise(root)
+    return pl.coalesce(spelled, symbol)
+
+
+def nasdaq_symbol(symbol: pl.Expr) -> pl.Expr:
+    """Spelling of Nasdaq's integrated platform: `BAC-L`, `ACIC+`, `ACIC=`, `BRK.B`."""
+    root, preferred, series, right, dotted, issued = _house_parts(symbol)
+    marked = _text(dotted).str.replace(r"^\.WS\.([A-Z])\b", "+${1}").str.replace(r"^\.WS\b", "+")
+    marked = marked.str.replace(r"^\.U\b", "=")
+    for word, mark in _NASDAQ_MARKS.items():
+        marked = marked.str.replace_all(rf"\{word}\b", mark.replace("$", "$$"))
+    spelled = (
+        root
+        + _if_given(preferred, "-")
+        + _text(series)
+        + _if_given(right, "^")
+        + marked
+        + _if_given(issued, "#")
+    )
+    return pl.coalesce(spelled, symbol)
+
+
+def _house_parts(symbol: pl.Expr) -> list[pl.Expr]:
+    """Root, preferred mark, series, right mark, dotted suffixes, when-issued mark."""
+    return [symbol.str.extract(_HOUSE, group) for group in range(1, 7)]
+
+
+def root_symbol(symbol: pl.Expr) -> pl.Expr:
+    """The house symbol without its suffix: `ACIC` of `ACIC.WS`. Fifth letters are no suffix."""
+    return pl.coalesce(symbol.str.extract(_HOUSE, 1), symbol)
+
+
+def is_test_symbol(symbol: pl.Expr) -> pl.Expr:
+    """Whether an exchange reserves the house symbol for tests."""
+    named = root_symbol(symbol).is_in(TEST_SYMBOLS)
+    return named | symbol.str.ends_with(".TEST")
+
+
+def security_class(symbol: pl.Expr) -> pl.Expr:
+    """Kind of security that a house symbol's own spelling tells.
+
+    common, class_share, preferred, warrant, right, unit, when_issued (when distributed too),
+    called, convertible, test or other. ETFs are `common`; what Nasdaq hides in a fifth letter only
+    :func:`security_classes` can tell.
+    """
+    _, preferred, _, right, dotted, issued = _house_parts(symbol)
+    tail = _text(dotted)
+    return (
+        pl.when(symbol.is_null())
+        .then(None)
+        .when(is_test_symbol(symbol))
+        .then(pl.lit("test"))
+        .when(~symbol.str.contains(_HOUSE))
+        .then(pl.lit("other"))
+        .when((_text(issued) != "") | tail.str.contains(r"\.WD\b"))
+        .then(pl.lit("when_issued"))
+        .when(tail.str.contains(r"\.CL\b"))
+        .then(pl.lit("called"))
+        .when(tail.str.contains(r"\.CV\b"))
+        .then(pl.lit("convertible"))
+        .when(_text(preferred) != "")
+        .then(pl.lit("preferred"))
+        .when(_text(right) != "")
+        .then(pl.lit("right"))
+        .when(tail.str.contains(r"^\.WS\b"))
+        .then(pl.lit("warrant"))
+        .when(tail == ".U")
+        .then(pl.lit("unit"))
+        .when(tail == "")
+        .then(pl.lit("common"))
+        .when(tail.str.contains(r"^\.[A-Z]$"))
+        .then(pl.lit("class_share"))
+        .otherwise(pl.lit("other"))
+    )
+
+
+def fifth_letter_class(symbol: pl.Expr, root_listed: pl.Expr) -> pl.Expr:
+    """Class that the fifth letter of a Nasdaq symbol tells; null where it tells nothing.
 
     Parameters
     ----------
     symbol : pl.Expr
-    listed : collection of str, optional
-        Symbols of the same market: Nasdaq's fifth letter counts where the first four are among
-        them.
+        House spelling.
+    root_listed : pl.Expr
+        Whether the first four letters are themselves a symbol of the same time. Without them a
+        fifth letter is part of a name: no rule reads `SCHWW`'s letter but that `SCHW` trades.
+    """
+    letter = symbol.str.extract(r"^[A-Z]{4}([A-Z])$", 1)
+    told = letter.replace_strict(_FIFTH_LETTER, default=None, return_dtype=pl.String)
+    return pl.when(root_listed & (security_class(symbol) == "common")).then(told)
+
+
+def security_classes(symbols: pl.Series) -> pl.Series:
+    """Classes of all symbols of one day, Nasdaq's fifth letters read against the day's own set.
+
+    Parameters
+    ----------
+    symbols : pl.Series
+        House spelling, all symbols of the day.
 
     Returns
     -------
-    pl.Expr
-        ``test``, ``warrant``, ``unit``, ``right``, ``when_issued``, ``called``, ``convertible``,
-        ``preferred``, ``class_share``, ``other`` or ``common`` (shares and funds alike).
+    pl.Series
+        String, in the order of `symbols`.
     """
-    told = (
-        pl.when(is_test_symbol(symbol))
-        .then(pl.lit("test"))
-        .when(symbol.str.contains(r"[.]WS(?:[.][A-Z]+)?$"))
-        .then(pl.lit("warrant"))
-        .when(symbol.str.contains(r"[.]U(?:[.][A-Z]+)?$|[.]UN$"))
-        .then(pl.lit("unit"))
-        .when(symbol.str.contains(r"[A-Z]r(?:w)?$|[.]R(?:T|W)$"))
-        .then(pl.lit("right"))
-        .when(symbol.str.contains(r"[a-zA-Z]w$|[.]W[DI]$"))
-        .then(pl.lit("when_issued"))
-        .when(symbol.str.contains(r"[.]CL$"))
-        .then(pl.lit("called"))
-        .when(symbol.str.contains(r"[.]CV$"))
-        .then(pl.lit("convertible"))
-        .when(symbol.str.contains(r"^[A-Z]+p[A-Z]?(?:[.][A-Z]+)*$"))
-        .then(pl.lit("preferred"))
-        .when(symbol.str.contains(r"^[A-Z]+[.][A-Z]$"))
-        .then(pl.lit("class_share"))
-        .when(symbol.str.contains(r"^[A-Z]+$"))
-        .then(pl.lit("common"))
-        .otherwise(pl.lit("other"))
+    name = pl.col("symbol")
+    listed = name.str.slice(0, 4).is_in(symbols.implode())
+    return (
+        symbols.rename("symbol")
+        .to_frame()
+        .select(security_class=pl.coalesce(fifth_letter_class(name, listed), security_class(name)))
+        .to_series()
     )
-    if listed is None:
-        return told
-    five = symbol.str.contains(r"^[A-Z]{5}$") & symbol.str.slice(0, 4).is_in(sorted(listed))
-    letter = symbol.str.slice(4, 1).replace_strict(_FIFTH, default=None, return_dtype=pl.String)
-    return pl.when(five & letter.is_not_null() & (told == "common")).then(letter).otherwise(told)
-
-
-def is_test_symbol(symbol: pl.Expr) -> pl.Expr:
-    """Whether a symbol is one that exchanges send for tests."""
-    return symbol.str.contains(_TEST)
-
-
-def root_symbol(symbol: pl.Expr) -> pl.Expr:
-    """Symbol of the company's common stock as far as the spelling tells: BRK of BRK.B."""
-    return symbol.str.replace(r"(?:p[A-Z]?|r|w)?(?:[.].*)?$", "")
