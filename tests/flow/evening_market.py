@@ -160,7 +160,7 @@ class Market:
         moment = evening_of(evenings[-1])
         seen = pl.col("known_at") <= moment
         tape = [row for row in self.tape if days[0] <= row["session"] <= days[-1]]
-        names = pl.DataFrame({"symbol": self.symbols})
+        names = pl.DataFrame({"symbol": self.symbols}, schema={"symbol": pl.String()})
         return EveningInputs(
             evenings=tuple(evenings),
             panel=panel,

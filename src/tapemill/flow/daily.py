@@ -40,9 +40,9 @@ def daily_rows(inputs: EveningInputs, flow: FlowSettings) -> pl.DataFrame:
         a row of FINRA or a tape on the evening, or a close among the `median_sessions` sessions
         before it. The same rows whether evenings come together or one by one.
     """
-    if not inputs.evenings:
-        return contract(_TABLE).empty()
     inputs = dataclasses.replace(inputs, panel=_widened(inputs.panel, inputs.tape))
+    if not inputs.evenings or not inputs.panel.symbols:
+        return contract(_TABLE).empty()
     cells = _cells(inputs, flow)
     blocks = [
         short_block(inputs, cells, flow),
