@@ -13,6 +13,7 @@ from tapemill.contracts import Drift
 from tapemill.errors import BadAnswerError
 from tapemill.vendors.exchange import Request, WireAnswer
 from tapemill.vendors.finra.files import sessions_outside
+from tapemill.vendors.finra.interest import interest_rows
 from tapemill.vendors.finra.quantities import short_volume_rows
 from tapemill.vendors.finra.requests import (
     FACILITY_OF_CODE,
@@ -23,7 +24,7 @@ from tapemill.vendors.finra.requests import (
     summary_types_of,
     ticker_of,
 )
-from tapemill.vendors.finra.weekly_api import interest_rows, weekly_rows
+from tapemill.vendors.finra.weekly import weekly_rows
 from tapemill.vendors.rows import Field, TypedRows, read_rows
 
 __all__ = ["QueryPage", "read_page"]
