@@ -19,8 +19,12 @@ from tapemill.refine.inputs import (
     sessions_of,
 )
 from tapemill.refine.instruments import instruments, symbol_changes
+from tapemill.refine.memberships import memberships
+from tapemill.refine.otc_weekly import otc_weekly
 from tapemill.refine.recipe import Kitchen, Plan, Product, Recipe, digest_of
+from tapemill.refine.short_interest import short_interest
 from tapemill.refine.short_volume import short_volume
+from tapemill.refine.symbols import symbols
 from tapemill.refine.tape_plan import TAPE_INPUTS, plan_tape
 
 __all__ = ["RECIPES", "unresolved_dividends"]
@@ -94,6 +98,39 @@ def _plan_short_volume(kitchen: Kitchen, version: str) -> Plan:
         return Product(short_volume(rows.collect()))
 
     return Plan({day.isoformat(): digest_of(version, fp) for day, fp in found.items()}, make)
+
+
+def _by_period(
+    source: str, day: str, kernel: Callable[[pl.DataFrame], pl.DataFrame]
+) -> Callable[[Kitchen, str], Plan]:
+    """Plan of a target whose units are weeks or settlement dates, in column `day`."""
+
+    def plan(kitchen: Kitchen, version: str) -> Plan:
+        found = content(kitchen.lake, (source,))
+
+        def make(units: Sequence[str]) -> Product:
+            days = sorted(datetime.date.fromisoformat(unit) for unit in units)
+            rows = kitchen.lake.tables.scan(source, start=days[0], end=days[-1])
+            return Product(kernel(rows.filter(pl.col(day).is_in(days)).collect()))
+
+        return Plan({one.isoformat(): digest_of(version, fp) for one, fp in found.items()}, make)
+
+    return plan
+
+
+def _plan_memberships(kitchen: Kitchen, version: str) -> Plan:
+    imported = kitchen.lake.tables.scan("bronze.imported_memberships").collect()
+    return _by_symbol(memberships(imported), version, "group")
+
+
+def _plan_symbols(kitchen: Kitchen, version: str) -> Plan:
+    seen = (
+        kitchen.lake.tables.scan("silver.short_volume")
+        .group_by("symbol")
+        .agg(first_session=pl.col("session").min(), last_session=pl.col("session").max())
+        .sort("symbol")
+    )
+    return _by_symbol(symbols(seen.collect()), version, "finra_symbol")
 
 
 def _by_symbol(rows: pl.DataFrame, version: str, symbol: str = "symbol") -> Plan:
@@ -190,6 +227,34 @@ RECIPES: dict[str, Recipe] = {
             "session",
             ("short_volume", "versions", "inputs", *_MEANING),
             _plan_short_volume,
+        ),
+        Recipe(
+            "silver.otc_weekly",
+            ("bronze.finra_otc_weekly",),
+            "session",
+            ("otc_weekly", "symbology", "versions", "inputs", *_MEANING),
+            _by_period("bronze.finra_otc_weekly", "week_start", otc_weekly),
+        ),
+        Recipe(
+            "silver.short_interest",
+            ("bronze.finra_short_interest",),
+            "session",
+            ("short_interest", "symbology", "versions", "inputs", *_MEANING),
+            _by_period("bronze.finra_short_interest", "settlement_date", short_interest),
+        ),
+        Recipe(
+            "reference.memberships",
+            ("bronze.imported_memberships",),
+            "symbol",
+            ("memberships", "symbology", "versions"),
+            _plan_memberships,
+        ),
+        Recipe(
+            "reference.symbols",
+            ("silver.short_volume",),
+            "symbol",
+            ("symbols", "symbology"),
+            _plan_symbols,
         ),
         Recipe(
             "reference.instruments",
