@@ -85,8 +85,9 @@ def eligibility(
 ) -> Eligibility:
     """Apply the rules to every symbol and session.
 
-    Presence is asked of the sessions that have a file at all, from the symbol's first one in the
-    baseline window on; a name under `baseline_min_days` of them is excluded for its history.
+    Presence is asked of the baseline's sessions that have a file at all; of a name without a row
+    in the `median_sessions` before the baseline, from its first row on. A name with fewer rows
+    than `baseline_min_days` is excluded for its history.
     Where the close and the dollar volume are known the price rules hold, else the rule of usual
     off-exchange volume.
 
@@ -154,10 +155,11 @@ def _judge(total, close, factor, usual, dollars, filed, scanned, rules, start, s
             if newest >= 0 and t - newest <= stale:
                 last[row, t] = close[row, newest]
                 price = close[row, newest] / since
-            first = max(first, t - window)
+            first = max(first, t - window - stale)
             while first < t and total[row, first] != total[row, first]:
                 first += 1
-            present, possible = seen[t] - seen[first], files[t] - files[first]
+            since_then = max(first, t - window)
+            present, possible = seen[t] - seen[since_then], files[t] - files[since_then]
             code = 0
             if not scanned[row]:
                 code = 1
