@@ -67,3 +67,33 @@ def test_a_refused_refetch_of_complete_cells_is_not_passed_over(tmp_path, monkey
     capsys.readouterr()
     assert fetch("--again", keys=["another-key-0002"]) == 3
     assert "does not accept the key" in capsys.readouterr().err
+
+
+def test_weeks_are_planned_by_what_is_out(capsys):
+    # Tuesday 2026-06-30: the week of 06-08 came out yesterday, that of 06-15 comes on 07-06.
+    facts = plan("otc_weekly --start 2026-06-10 --end 2026-06-18", capsys)
+    assert (facts["pending"], facts["not_yet"], facts["calls"]) == (1, 1, 7)
+    assert facts["dataset"] == "bronze.finra_otc_weekly"
+    named = plan("otc_weekly KO --start 2025-06-10 --end 2026-06-10", capsys)
+    assert (named["pending"], named["calls"]) == (53, 1)
+
+
+def test_weeks_and_positions_are_fetched_from_the_sandbox(tmp_path, monkeypatch, capsys):
+    market = Market(3, symbols=6, start=dt.date(2026, 4, 1), end=dt.date(2026, 6, 30))
+    with SandboxThread(Sandbox(market, now_ns=eastern_ns(dt.date(2026, 6, 30), 21))) as sandbox:
+        monkeypatch.setenv("TAPEMILL_FINRA_API_URL", sandbox.base_url)
+        for line in (
+            "otc_weekly --start 2026-05-04 --end 2026-06-12",
+            "otc_firms --start 2026-05-04 --end 2026-05-08",
+            "short_interest --start 2026-05-10 --end 2026-05-31",
+        ):
+            with pytest.raises(SystemExit) as end:
+                main(["fetch", *line.split(), "--json"])
+            told = capsys.readouterr()
+            assert end.value.code in (0, None), told.err
+            facts = json.loads(told.out)
+            assert facts["rows"] > 0 and facts["remaining"] == 0
+    # Three weeks are closed; that of 05-25 is looked at until 07-02, as Tier 2 came out yesterday;
+    # Tier 2 of the two youngest is not due before 07-06, so they cost nothing.
+    rest = plan("otc_weekly --start 2026-05-04 --end 2026-06-12", capsys)
+    assert (rest["complete"], rest["pending"], rest["waiting"]) == (3, 1, 2)

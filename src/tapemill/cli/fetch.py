@@ -48,14 +48,16 @@ HELP = """Fetch what the ledger still misses, at the vendor's pace.
 \b
 Examples:
   tapemill fetch short_volume --start 2026-01-02 --plan
+  tapemill fetch otc_weekly KO 'BRK B' --start 2025-01-02 --end 2026-01-30
   tapemill fetch bars_1m SPY QQQ --start 2026-01-02 --end 2026-02-06
   tapemill fetch tape SPY AAPL --start 2026-01-02 --mode auto
 
 DATASET is bars_1m, bars_1d, tape, splits, dividends, tickers, market_status (Massive) or
-short_volume (FINRA, no key needed). Of the tape only five-minute sums are kept: made of prints
-where the plan has them, else of minute bars, else there are days alone (--mode auto). --plan
-prints calls, bytes and hours before a single call is made. The same command again resumes exactly:
-completed cells cost nothing.
+short_volume, otc_weekly, otc_firms, short_interest (FINRA, no key needed). Of the tape only
+five-minute sums are kept: made of prints where the plan has them, else of minute bars, else there
+are days alone (--mode auto). Weeks are those with a day in the range; one whose Tier 2 is not out
+yet is asked again once it is due. --plan prints calls, bytes and hours before a single call is
+made. The same command again resumes exactly: completed cells cost nothing.
 """
 
 
