@@ -22,6 +22,7 @@ from tapemill.cli import (
     output,
     prove,
     purge,
+    report,
     sandbox,
     scan,
     sql,
@@ -64,6 +65,7 @@ app.command(
 )(build.run)
 app.add_typer(scan.app, name="scan", short_help="Rank what is unusual on an evening.")
 app.add_typer(prove.app, name="prove", short_help="Judge whether a signal predicts anything.")
+app.add_typer(report.app, name="report", short_help="Figures, tables and pages.")
 app.command("check", help=check.HELP, short_help="Judge coverage and quality; exit 1 on red.")(
     check.run
 )

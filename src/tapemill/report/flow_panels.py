@@ -43,7 +43,7 @@ Values = npt.NDArray[np.float64]
 
 LEFT, RIGHT, TOP, GAP, AXIS = 74.0, 96.0, 92.0, 30.0, 46.0
 """Pixels around and between panels."""
-_LEAST_WIDTH, _MOST_WIDTH, _SESSION_WIDTH = 1100.0, 2400.0, 11.0
+_LEAST_WIDTH, _MOST_WIDTH, _SESSION_WIDTH = 1240.0, 2400.0, 9.0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -268,7 +268,7 @@ def fitted_span(panel: Panel) -> tuple[float, float]:
     found: list[Values] = [np.array([value for value, _ in panel.guides], dtype=np.float64)]
     zero: Sequence[float] = ()
     for mark in panel.marks:
-        if isinstance(mark, Candles) or isinstance(mark, Band):
+        if isinstance(mark, Candles | Band):
             found += [mark.low, mark.high]
         elif isinstance(mark, Steps | Points):
             found.append(mark.values)

@@ -78,6 +78,7 @@ margin:12px 0}}
 .facts dd{{margin:0;font-size:20px;font-weight:650;font-variant-numeric:tabular-nums}}
 .facts small{{display:block;color:{MUTED};font-size:11.5px;font-weight:400}}
 .scroll{{overflow-x:auto}}
+.scroll>div{{margin:0 auto;width:fit-content}}
 table{{border-collapse:collapse;width:100%;font-size:13px}}
 th{{color:{MUTED};font-weight:600;font-size:11.5px;white-space:nowrap;text-align:right}}
 th[title]{{cursor:help}}
