@@ -59,6 +59,7 @@ def test_a_restated_file_changes_later_evenings_only(shell, filled, tmp_path, mo
         name: shell.ok("lake", "digest", name)[name]
         for name in ("gold.flow_scan", "gold.flow_daily", "gold.composite_signal")
     }
+    monkeypatch.setenv("TAPEMILL_CLOCK_NOW", "2024-04-20T15:00:00+00:00")
     restated = {DAYS[20]: [(s, b // 2, d) for s, b, d in filled[DAYS[20]]]}
     shell.ok("import", "finra-short", *write(tmp_path / "restated", restated))
     report = shell.ok("build")

@@ -66,7 +66,7 @@ def test_the_consolidated_row_is_never_added_to_its_facilities(lake) -> None:
     rows += [day("SPY", DAYS[1], 30, 50, facility=name) for name in ("FNSQ", "FNYX", "FNQC")]
     rows += [day("SPY", DAYS[1], 7, 9, facility="NQBX")]
     lake.tables.replace("silver.short_volume", short(rows))
-    (inputs,) = evening_inputs(lake, DAYS[:2])
+    (inputs,) = evening_inputs(lake, DAYS[:2], lookback=20)
     found = inputs.short.sort("session").select("short_volume", "total_volume", "short_source")
     assert found.rows() == [(60.0, 100.0, "consolidated"), (90.0, 150.0, "facilities")]
     column = inputs.panel.column(DAYS[1])
@@ -77,7 +77,7 @@ def test_symbols_come_out_in_house_style(lake) -> None:
     """Defect 24: BRK/B of FINRA met BRK.B of Massive as a null."""
     rows = [day(name, DAYS[0], 60, 100) for name in ("BRK/B", "AAICpC", "ACIC/WS")]
     lake.tables.replace("silver.short_volume", short(rows))
-    (inputs,) = evening_inputs(lake, DAYS[:1])
+    (inputs,) = evening_inputs(lake, DAYS[:1], lookback=20)
     assert "BRK.B" in inputs.panel.symbols
     classes = dict(inputs.symbols.select("symbol", "security_class").rows())
     assert classes["BRK.B"] == "class_share"
@@ -92,14 +92,14 @@ def test_a_restated_row_is_seen_only_from_its_arrival_on(lake) -> None:
         day("SPY", DAYS[2], 10, 100, version=2, known_at=arrived),
     ]
     lake.tables.replace("silver.short_volume", short(rows))
-    early, late = evening_inputs(lake, DAYS)
+    early, late = evening_inputs(lake, DAYS, lookback=20)
     assert (early.evenings, late.evenings) == (tuple(DAYS[:5]), tuple(DAYS[5:]))
     for inputs, seen in ((early, 60.0), (late, 10.0)):
         assert inputs.panel.short_volume[0, inputs.panel.column(DAYS[2])] == seen
     moment = evening_of(DAYS[4])
-    (then,) = evening_inputs(lake, DAYS[:4], as_of=arrived)
+    (then,) = evening_inputs(lake, DAYS[:4], lookback=20, as_of=arrived)
     assert then.panel.short_volume[0, then.panel.column(DAYS[2])] == 10.0
-    (before,) = evening_inputs(lake, DAYS[:4], as_of=moment)
+    (before,) = evening_inputs(lake, DAYS[:4], lookback=20, as_of=moment)
     assert before.panel.short_volume[0, before.panel.column(DAYS[2])] == 60.0
 
 
@@ -108,7 +108,7 @@ def test_a_row_that_came_late_is_absent_before(lake) -> None:
     rows = [day("SPY", one, 60, 100) for one in DAYS[:8]]
     rows.append(day("QQQ", DAYS[1], 5, 10, known_at=arrived))
     lake.tables.replace("silver.short_volume", short(rows))
-    early, late = evening_inputs(lake, DAYS[:8])
+    early, late = evening_inputs(lake, DAYS[:8], lookback=20)
     assert early.evenings[-1] == DAYS[3]
     assert "QQQ" not in early.panel.symbols
     assert "QQQ" in late.panel.symbols
@@ -144,7 +144,7 @@ def test_a_bar_that_came_days_late_cuts_the_run(lake) -> None:
     declared = contract("silver.equity_bars_1d")
     frame = pl.DataFrame(bars, schema_overrides={"ts": UTC_US, "known_at": UTC_US})
     lake.tables.replace("silver.equity_bars_1d", declared.conform(frame))
-    early, late = evening_inputs(lake, DAYS)
+    early, late = evening_inputs(lake, DAYS, lookback=20)
     assert early.evenings[-1] == DAYS[9]
     column = early.panel.column(DAYS[6])
     assert np.isnan(early.panel.close[0, column])
@@ -170,7 +170,7 @@ def test_a_split_counts_from_its_ex_date(lake) -> None:
     }
     frame = pl.DataFrame([split], schema_overrides={"known_at": UTC_US})
     lake.tables.replace("reference.adjustments", contract("reference.adjustments").conform(frame))
-    (inputs,) = evening_inputs(lake, DAYS)
+    (inputs,) = evening_inputs(lake, DAYS, lookback=20)
     factors = inputs.panel.share_factor[0]
     assert factors[inputs.panel.column(DAYS[4])] == 10.0
     assert np.prod(factors) == 10.0

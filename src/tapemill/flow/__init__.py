@@ -7,4 +7,8 @@ direction of trades: every number about buying and selling is an inference.
 
 from __future__ import annotations
 
-__all__: list[str] = []
+from tapemill.flow.recipes import GOLD_RECIPES
+from tapemill.flow.signals import current_signals
+from tapemill.flow.view import LISTS, ScanView, scan_evening
+
+__all__ = ["GOLD_RECIPES", "LISTS", "ScanView", "current_signals", "scan_evening"]

@@ -16,11 +16,11 @@ from tapemill.flow.fingerprints import evening_digests, window_digests
 from tapemill.flow.groups import group_rows
 from tapemill.flow.inputs import EveningInputs
 from tapemill.flow.macro import macro_rows
-from tapemill.flow.scan import scan_rows
+from tapemill.flow.scan import scan_lookback, scan_rows
 from tapemill.flow.signals import current_signals, new_revisions, register_version
-from tapemill.flow.visible import FLOW_LOOKBACK, SCAN_LOOKBACK, evening_inputs
+from tapemill.flow.visible import daily_lookback, evening_inputs
 from tapemill.refine.recipe import Kitchen, Plan, Product, Recipe, digest_of
-from tapemill.settings import Settings
+from tapemill.settings import FlowSettings, Settings
 
 __all__ = ["GOLD_RECIPES"]
 
@@ -32,31 +32,30 @@ _SHARED = (
     "tapemill.flow.inputs",
     "tapemill.flow.panel",
     "tapemill.flow.robust",
+    "tapemill.flow.short_rows",
     "tapemill.flow.surprise",
     "tapemill.flow.visible",
     "tapemill.refine.symbology",
 )
 """Code behind every evening."""
 
-_YEAR_DAYS = 366
-_SCAN_SEES = {
-    "silver.short_volume": 220,
-    "silver.equity_bars_1d": 220,
-    "reference.adjustments": 220,
-    "silver.otc_weekly": 330,
-    "reference.memberships": 36_500,
-}
-_DAILY_SEES = {
-    "silver.short_volume": 400,
-    "silver.equity_bars_1d": 400,
-    "reference.adjustments": 400,
-    "silver.otc_weekly": 480,
-    "silver.short_interest": 460,
-    "silver.tape_5m": 400,
-}
-"""Dataset → calendar days before an evening that can change its row; generous, never short."""
+_SCAN_SEES = (
+    "silver.short_volume",
+    "silver.equity_bars_1d",
+    "reference.adjustments",
+    "silver.otc_weekly",
+    "reference.memberships",
+)
+_DAILY_SEES = (
+    "silver.short_volume",
+    "silver.equity_bars_1d",
+    "reference.adjustments",
+    "silver.otc_weekly",
+    "silver.short_interest",
+    "silver.tape_5m",
+)
+"""What an evening is computed from."""
 
-_GROUP_LOOKBACK = 61
 _MACRO_LOOKBACK = 252
 
 
@@ -74,26 +73,40 @@ def _evenings(kitchen: Kitchen) -> list[datetime.date]:
     return _days(list(made))
 
 
+def _reaches(sees: Sequence[str], lookback: int) -> dict[str, int]:
+    """Dataset → calendar days before an evening that can change its row: generous, never short.
+
+    Weeks, settlements and memberships are few, and all of them count.
+    """
+    by_session = {"silver.short_volume", "silver.equity_bars_1d", "silver.tape_5m"}
+    return {name: lookback * 8 // 5 + 30 if name in by_session else 36_500 for name in sees}
+
+
 def _from_inputs(
     target: str,
-    sees: dict[str, int],
-    lookback: int,
+    sees: Sequence[str],
+    lookback: Callable[[FlowSettings], int],
     kernel: Callable[[EveningInputs, Kitchen], pl.DataFrame],
     *,
     whole: bool,
 ) -> Callable[[Kitchen, str], Plan]:
     def plan(kitchen: Kitchen, version: str) -> Plan:
+        sessions = lookback(kitchen.settings.flow)
+
         def make(units: Sequence[str]) -> Product:
             frames = [
                 kernel(inputs, kitchen)
                 for inputs in evening_inputs(
-                    kitchen.lake, _days(units), lookback=lookback, whole=whole
+                    kitchen.lake, _days(units), lookback=sessions, whole=whole
                 )
             ]
             return Product(pl.concat(frames) if frames else contract(target).empty())
 
         knobs = (version, _flow(kitchen.settings))
-        return Plan(evening_digests(kitchen.lake, _evenings(kitchen), sees, *knobs), make)
+        return Plan(
+            evening_digests(kitchen.lake, _evenings(kitchen), _reaches(sees, sessions), *knobs),
+            make,
+        )
 
     return plan
 
@@ -129,16 +142,18 @@ def _plan_groups(kitchen: Kitchen, version: str) -> Plan:
     memberships = kitchen.lake.tables.scan("reference.memberships").collect()
     listed = digest_of(*(str(row) for row in memberships.sort(memberships.columns).iter_rows()))
 
+    window = kitchen.settings.flow.baseline_sessions
+
     def make(units: Sequence[str]) -> Product:
         days = _days(units)
-        daily = _upstream(kitchen, "gold.flow_daily", days, _GROUP_LOOKBACK)
+        daily = _upstream(kitchen, "gold.flow_daily", days, window)
         return Product(group_rows(daily, memberships, days, kitchen.settings.flow))
 
     made = kitchen.lake.control.builds.fingerprints("gold.flow_daily")
     knobs = (version, _flow(kitchen.settings), listed)
     if memberships.is_empty():
         return Plan({}, make)
-    return Plan(window_digests(made, _GROUP_LOOKBACK, *knobs), make)
+    return Plan(window_digests(made, window, *knobs), make)
 
 
 def _plan_composite(kitchen: Kitchen, version: str) -> Plan:
@@ -167,13 +182,7 @@ GOLD_RECIPES: dict[str, Recipe] = {
     for recipe in (
         Recipe(
             "gold.flow_scan",
-            (
-                "silver.short_volume",
-                "silver.equity_bars_1d",
-                "silver.otc_weekly",
-                "reference.adjustments",
-                "reference.memberships",
-            ),
+            _SCAN_SEES,
             "session",
             (
                 *_SHARED,
@@ -182,7 +191,7 @@ GOLD_RECIPES: dict[str, Recipe] = {
                 "tapemill.flow.novelty",
                 "tapemill.flow.scan",
             ),
-            _from_inputs("gold.flow_scan", _SCAN_SEES, SCAN_LOOKBACK, _scan, whole=False),
+            _from_inputs("gold.flow_scan", _SCAN_SEES, scan_lookback, _scan, whole=False),
         ),
         Recipe(
             "gold.flow_macro",
@@ -193,14 +202,7 @@ GOLD_RECIPES: dict[str, Recipe] = {
         ),
         Recipe(
             "gold.flow_daily",
-            (
-                "silver.short_volume",
-                "silver.equity_bars_1d",
-                "silver.otc_weekly",
-                "silver.short_interest",
-                "silver.tape_5m",
-                "reference.adjustments",
-            ),
+            _DAILY_SEES,
             "session",
             (
                 *_SHARED,
@@ -211,7 +213,7 @@ GOLD_RECIPES: dict[str, Recipe] = {
                 "tapemill.flow.price_block",
                 "tapemill.flow.interest_block",
             ),
-            _from_inputs("gold.flow_daily", _DAILY_SEES, FLOW_LOOKBACK, _daily, whole=True),
+            _from_inputs("gold.flow_daily", _DAILY_SEES, daily_lookback, _daily, whole=True),
         ),
         Recipe(
             "gold.flow_groups",

@@ -14,8 +14,8 @@ from tapemill.errors import DateError, FaultError, LakeError, UnknownNameError, 
 from tapemill.flow.evening import evening_of, sessions_before
 from tapemill.flow.explain import explain
 from tapemill.flow.macro import macro_rows
-from tapemill.flow.scan import scan_rows
-from tapemill.flow.visible import SCAN_LOOKBACK, evening_inputs
+from tapemill.flow.scan import scan_lookback, scan_rows
+from tapemill.flow.visible import evening_inputs
 from tapemill.lake.control import CellState
 
 if TYPE_CHECKING:
@@ -141,7 +141,9 @@ def _stored(lake: Lake, session: datetime.date) -> pl.DataFrame:
 def _computed(
     lake: Lake, settings: Settings, session: datetime.date, as_of: datetime.datetime
 ) -> pl.DataFrame:
-    (inputs,) = evening_inputs(lake, [session], lookback=SCAN_LOOKBACK, as_of=as_of, whole=False)
+    (inputs,) = evening_inputs(
+        lake, [session], lookback=scan_lookback(settings.flow), as_of=as_of, whole=False
+    )
     moment = pl.lit(as_of).cast(pl.Datetime("us", "UTC"))
     return scan_rows(inputs, settings.flow).with_columns(as_of=moment, known_at=moment)
 

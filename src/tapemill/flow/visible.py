@@ -25,22 +25,26 @@ from tapemill.refine.symbology import is_test_symbol, root_symbol, security_clas
 
 if TYPE_CHECKING:
     from tapemill.lake import Lake
+    from tapemill.settings import FlowSettings
 
-__all__ = ["FLOW_LOOKBACK", "SCAN_LOOKBACK", "evening_inputs"]
+__all__ = ["daily_lookback", "evening_inputs"]
 
-FLOW_LOOKBACK = 260
-"""Sessions behind a row of gold.flow_daily: 52 weeks."""
-SCAN_LOOKBACK = 140
-"""Sessions behind a row of gold.flow_scan: 60 of pool, 60 of baseline, 20 of median volume."""
+_YEAR_SESSIONS = 260
+"""52 weeks: how far back ranks of OTC weeks reach."""
 _DAY = ("symbol", "session")
 _TAPE_VOLUMES = ("buy_volume", "sell_volume", "unclassified_volume", "bulk_volume")
+
+
+def daily_lookback(flow: FlowSettings) -> int:
+    """Sessions behind a row of gold.flow_daily."""
+    return max(_YEAR_SESSIONS, flow.baseline_sessions + flow.median_sessions)
 
 
 def evening_inputs(
     lake: Lake,
     evenings: Sequence[datetime.date],
     *,
-    lookback: int = FLOW_LOOKBACK,
+    lookback: int,
     as_of: datetime.datetime | None = None,
     whole: bool = True,
 ) -> Iterator[EveningInputs]:
@@ -70,7 +74,7 @@ def evening_inputs(
     splits = _splits(lake, sessions)
     tape = _tape_buckets(lake, sessions, whole=whole)
     stamps = tape.select("session", "known_at").unique().collect()
-    cuts = [] if as_of is not None else _late(short.rows, bars, splits, stamps, evenings)
+    cuts = [] if as_of is not None else _late(short.rows, bars, splits, stamps, sessions)
     memberships = lake.tables.scan("reference.memberships").collect()
     weeks = _weeks(lake, sessions, whole=whole)
     interest = _interest(lake, sessions, whole=whole)
@@ -166,10 +170,10 @@ def _late(
     bars: pl.DataFrame,
     splits: pl.DataFrame,
     stamps: pl.DataFrame,
-    evenings: Sequence[datetime.date],
+    sessions: Sequence[datetime.date],
 ) -> list[datetime.datetime]:
     """Moments at which a fact became known that earlier evenings of its due date did not see."""
-    due = pl.DataFrame({"session": sessions_before(evenings, FLOW_LOOKBACK)}).with_columns(
+    due = pl.DataFrame({"session": sessions}).with_columns(
         own=as_of_column(), next=as_of_column().shift(-1)
     )
     found: list[datetime.datetime] = []
@@ -210,7 +214,7 @@ def _panel(
 
 def _symbols(names: pl.DataFrame) -> pl.DataFrame:
     return names.with_columns(
-        security_class=security_class(pl.col("symbol"), names["symbol"].to_list()),
+        security_class=security_class(pl.col("symbol")),
         root=root_symbol(pl.col("symbol")),
         is_test=is_test_symbol(pl.col("symbol")),
     )
