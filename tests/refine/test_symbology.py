@@ -118,6 +118,11 @@ def test_a_fifth_letter_speaks_only_beside_its_root() -> None:
     assert found["ZVZZT"] == "test"
 
 
+def test_listed_symbols_may_be_given_beside_the_expression() -> None:
+    told = one(security_class(S, ["AACQ", "AACQU"]), "AACQU", "SNOWW", "AACQ", None)
+    assert told == ["unit", "common", "common", None]
+
+
 def test_tests_are_told() -> None:
     assert one(is_test_symbol(S), "ZWZZT", "NTEST.A", "TEST", "SPY") == [True, True, False, False]
 

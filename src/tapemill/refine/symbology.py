@@ -19,7 +19,7 @@ Suffixes and their order are those of Nasdaq's published convention table (CQS, 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
 import polars as pl
 
@@ -72,8 +72,9 @@ TEST_SYMBOLS = (
     "ZXIET",
     "ZXYZ",
     "ZXZZT",
+    "ZZK",
 )
-"""Symbols that exchanges reserve for tests."""
+"""Symbols that exchanges reserve for tests, beside Nasdaq's Z?ZZT. ZZZ was one: a fund has it."""
 
 _HOUSE = r"^([A-Z0-9]+)(?:(p)([A-Z])?|(r))?((?:\.[A-Z]+)*)(w)?$"
 _CMS = (
@@ -238,16 +239,33 @@ def root_symbol(symbol: pl.Expr) -> pl.Expr:
 def is_test_symbol(symbol: pl.Expr) -> pl.Expr:
     """Whether an exchange reserves the house symbol for tests."""
     named = root_symbol(symbol).is_in(TEST_SYMBOLS)
-    return named | symbol.str.ends_with(".TEST")
+    return named | symbol.str.contains(r"^Z[A-Z]ZZT$") | symbol.str.ends_with(".TEST")
 
 
-def security_class(symbol: pl.Expr) -> pl.Expr:
-    """Kind of security that a house symbol's own spelling tells.
+def security_class(symbol: pl.Expr, listed: Collection[str] | None = None) -> pl.Expr:
+    """Kind of security that a house symbol's spelling tells.
 
-    common, class_share, preferred, warrant, right, unit, when_issued (when distributed too),
-    called, convertible, test or other. ETFs are `common`; what Nasdaq hides in a fifth letter only
-    :func:`security_classes` can tell.
+    Parameters
+    ----------
+    symbol : pl.Expr
+    listed : collection of str, optional
+        Symbols of the same market and time: Nasdaq's fifth letter counts where the first four are
+        among them.
+
+    Returns
+    -------
+    pl.Expr
+        common (ETFs too), class_share, preferred, warrant, right, unit, when_issued (when
+        distributed too), called, convertible, test or other; null where the symbol is.
     """
+    told = _class_by_suffix(symbol)
+    if listed is None:
+        return told
+    rooted = symbol.str.slice(0, 4).is_in(sorted(set(listed)))
+    return pl.coalesce(fifth_letter_class(symbol, rooted), told)
+
+
+def _class_by_suffix(symbol: pl.Expr) -> pl.Expr:
     _, preferred, _, right, dotted, issued = _house_parts(symbol)
     tail = _text(dotted)
     return (
@@ -292,7 +310,7 @@ def fifth_letter_class(symbol: pl.Expr, root_listed: pl.Expr) -> pl.Expr:
     """
     letter = symbol.str.extract(r"^[A-Z]{4}([A-Z])$", 1)
     told = letter.replace_strict(_FIFTH_LETTER, default=None, return_dtype=pl.String)
-    return pl.when(root_listed & (security_class(symbol) == "common")).then(told)
+    return pl.when(root_listed & (_class_by_suffix(symbol) == "common")).then(told)
 
 
 def security_classes(symbols: pl.Series) -> pl.Series:
@@ -308,11 +326,5 @@ def security_classes(symbols: pl.Series) -> pl.Series:
     pl.Series
         String, in the order of `symbols`.
     """
-    name = pl.col("symbol")
-    listed = name.str.slice(0, 4).is_in(symbols.implode())
-    return (
-        symbols.rename("symbol")
-        .to_frame()
-        .select(security_class=pl.coalesce(fifth_letter_class(name, listed), security_class(name)))
-        .to_series()
-    )
+    told = security_class(pl.col("symbol"), symbols.drop_nulls().to_list())
+    return symbols.rename("symbol").to_frame().select(security_class=told).to_series()
