@@ -25,11 +25,14 @@ from tapemill.intake import (
     tape_lane,
     tape_modes,
 )
+from tapemill.intake.attempt import Asked
+from tapemill.intake.pages import PageChain, UnitMemory
 from tapemill.intake.tape_day import DayReading
 from tapemill.intake.tape_evidence import TapeDocument, keep_day
 from tapemill.intake.tape_streams import TickStream
 from tapemill.lake import Lake
 from tapemill.lake.control import CellState
+from tapemill.vendors import WireAnswer, interpret
 from tapemill.world import Fault, Sandbox, SandboxThread
 from tapemill.world.ticks import draw_tape
 
@@ -379,3 +382,46 @@ def test_a_second_answer_is_kept_beside_the_first(bench):
     assert doubled["raw_sha256"].n_unique() == 2
     halves = [values(part) for part in doubled.partition_by("raw_sha256")]
     assert halves[0].equals(halves[1])
+
+
+def paged(*pages):
+    """A stream over pages of (nanoseconds, sequence number) after 1,000, with a wire of lists."""
+    begin = calendar("XNYS").session(DAY).pre_open_ns
+    bodies = []
+    for page in pages:
+        results = [
+            {
+                "sip_timestamp": begin + at,
+                "participant_timestamp": begin,
+                "sequence_number": number,
+                "price": 10.0,
+                "size": 1,
+                "exchange": 11,
+                "id": str(number),
+            }
+            for at, number in page
+        ]
+        bodies.append({"results": results, "status": "OK", "request_id": "r"})
+    for number, body in enumerate(bodies[:-1]):
+        body["next_url"] = f"https://api.massive.com/v3/trades/KO?cursor={number}"
+
+    async def ask(request, judge):
+        wire = WireAnswer(200, {}, json.dumps(bodies[request.page - 1]).encode())
+        return Asked(judge(request, interpret(request, wire, now_ns=NOW)), wire, NOW)
+
+    return begin, ask
+
+
+def test_ticks_of_one_nanosecond_on_two_pages_stay_together_and_in_sequence(bench):
+    begin, ask = paged([(1_000, 1), (2_000, 9)], [(2_000, 4), (3_000, 10)])
+    one = bench()
+    chain = PageChain(UnitMemory(one.lake, one.settings))
+    (first,), _ = DayReading().requests("KO", calendar("XNYS").session(DAY))
+    stream = TickStream([first], ask, chain, limit=50_000)
+    asyncio.run(stream.read_page())
+    assert stream.frontier == begin + 2_000
+    assert stream.take(stream.frontier)["sequence_number"].to_list() == [1]
+    assert stream.take(stream.frontier) is None
+    asyncio.run(stream.read_page())
+    assert stream.done
+    assert stream.take(stream.frontier)["sequence_number"].to_list() == [4, 9, 10]

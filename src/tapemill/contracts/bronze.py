@@ -293,7 +293,8 @@ BRONZE = (
     ),
     Dataset(
         "bronze.massive_tape_5m",
-        "Five-minute sums of trades classified against quotes; the prints themselves are not kept.",
+        "Five-minute sums of trades classified against quotes, all hours; the prints themselves are"
+        " not kept. The raw object is a document with the hash of every page behind them.",
         (
             SYMBOL,
             *BAR_TIME,

@@ -212,8 +212,10 @@ SILVER = (
     ),
     Dataset(
         "silver.tape_5m",
-        "Direction of the tape in five minutes, from ticks where they were affordable, else from"
-        " minute bars by bulk-volume classification; every version.",
+        "Direction of the tape in five minutes; every version. Mode tick: from every print of all"
+        " hours, where the plan has prints. Mode minute: from the minute bars of regular hours by"
+        " bulk-volume classification, judged by the five sessions before; columns of exchanges,"
+        " facilities and single prints are null. A session may have both.",
         (
             SYMBOL,
             *BAR_TIME,
