@@ -49,11 +49,18 @@ def test_a_restatement_is_seen_from_its_own_arrival_on(market) -> None:
     market.interest = [
         interest_row("AAA", OCTOBER, 1e6) | {"superseded_at": moment},
         interest_row("AAA", OCTOBER, 2e6) | {"known_at": moment, "version": 2},
-        interest_row("AAA", SEPTEMBER, 5e6) | {"known_at": moment, "version": 2},
+        interest_row("AAA", SEPTEMBER, 5e6) | {"known_at": evening_of(LAST), "version": 2},
     ]
     found = rows(market, *DAYS[-3:])
     assert found["short_interest"].to_list() == [1e6, 2e6, 2e6]
     assert set(found["short_interest_settlement"]) == {OCTOBER}
+
+
+def test_a_withdrawn_settlement_is_unknown_again(market) -> None:
+    market.interest = [
+        interest_row("AAA", OCTOBER, 1e6, superseded_at=evening_of(date(2025, 10, 30)))
+    ]
+    assert rows(market, *DAYS[-3:])["short_interest"].to_list() == [1e6, None, None]
 
 
 def test_an_old_settlement_is_not_todays(market) -> None:
