@@ -182,3 +182,98 @@ def fill(lake, symbols=SYMBOLS, *, last=LAST, days=40, signal=True, **kinds) -> 
     if kinds.get("prices", True):
         lake.tables.replace("silver.equity_bars_1d", bars(made))
     return made
+
+
+def scan(names=40, last=LAST, days=30, seed=11, *, prices=False) -> pl.DataFrame:
+    """gold.flow_scan: `names` eligible names and one warrant that is left out, every session."""
+    generator = np.random.default_rng(seed)
+    rows = []
+    for session in sessions_until(last, days):
+        z = generator.normal(0, 1, names)
+        if session == last:
+            z[0], z[1] = 6.0, -6.0
+        volume_z = generator.normal(0, 1, names)
+        order = {int(i): place + 1 for place, i in enumerate(np.argsort(-volume_z))}
+        places = {"buying": 0, "selling": 0}
+        stamps = {"session": session, "as_of": evening_of(session), "year": session.year}
+        stamps["known_at"] = stamps["as_of"]
+        for i in sorted(range(names), key=lambda one: -abs(z[one])):
+            side = "buying" if z[i] > 0 else "selling"
+            places[side] += 1
+            share = _share(z[i] * 0.15)
+            rows.append(
+                stamps
+                | {
+                    "symbol": f"N{i:02d}" if i else "GME",
+                    "eligible": True,
+                    "security_class": "common",
+                    "sector": ("Energy", "Tech")[i % 2],
+                    "short_volume": share * 1e6,
+                    "total_volume": 1e6,
+                    "short_share": share,
+                    "baseline_share": 0.5,
+                    "baseline_days": 45,
+                    "share_move": z[i] * 0.15,
+                    "peer_shift": 0.0,
+                    "peer_share_points": 0.01,
+                    "z": float(z[i]),
+                    "p_value": 0.01,
+                    "p_source": "prior_evenings",
+                    "q_value": 0.0004 if abs(z[i]) > 5 else 0.6,
+                    "volume_ratio": 1.4,
+                    "volume_z": float(volume_z[i]),
+                    "volume_q_value": 0.5,
+                    "score": float(z[i]),
+                    "direction": side,
+                    "rank": places[side],
+                    "volume_rank": order[i],
+                    "novelty": "sudden" if abs(z[i]) > 5 else "ordinary",
+                    "run_length": 1 if abs(z[i]) > 2 else 0,
+                    "volume_novelty": "ordinary",
+                    "dollar_volume_median": 2e7 if prices else None,
+                    "otc_next_publication": last + datetime.timedelta(days=17),
+                }
+            )
+        rows.append(
+            stamps
+            | {
+                "symbol": "ACIC.WS",
+                "eligible": False,
+                "ineligible_reason": "class",
+                "security_class": "warrant",
+                "short_share": 0.9,
+                "total_volume": 100.0,
+            }
+        )
+    return conform("gold.flow_scan", rows)
+
+
+def macro(last=LAST, days=30, seed=5, scopes=("market", "sector:Tech")) -> pl.DataFrame:
+    generator = np.random.default_rng(seed)
+    rows = []
+    for place, session in enumerate(sessions_until(last, days)):
+        for scope in scopes:
+            rank = place >= 20
+            rows.append(
+                {
+                    "scope": scope,
+                    "session": session,
+                    "as_of": evening_of(session),
+                    "known_at": evening_of(session),
+                    "year": session.year,
+                    "names": 40,
+                    "rows": 41,
+                    "priced_frac": 0.0,
+                    "weighting": "share",
+                    "short_share": 0.48 + 0.01 * float(generator.normal()),
+                    "equal_weight_share": 0.47,
+                    "breadth": float(np.clip(generator.normal(0, 0.2), -1, 1)),
+                    "dispersion": 1.0 + 0.1 * float(generator.normal()),
+                    "peer_shift": 0.0,
+                    "share_percentile": float(generator.random()) if rank else None,
+                    "breadth_percentile": float(generator.random()) if rank else None,
+                    "dispersion_percentile": float(generator.random()) if rank else None,
+                    "percentile_days": place if rank else 0,
+                }
+            )
+    return conform("gold.flow_macro", rows)

@@ -121,7 +121,7 @@ def _row(table: TableView, row: Sequence[Cell], opens: Sequence[bool], kind: str
 
 
 def _classes(heading: Heading, first: bool) -> tuple[str, ...]:
-    return (heading.kind if heading.kind in ("text", "prose") else "", "first" if first else "")
+    return ("" if heading.kind == "number" else heading.kind, "first" if first else "")
 
 
 def _class(*names: str) -> str:

@@ -87,7 +87,7 @@ letter-spacing:.05em;text-transform:uppercase}}
 th,td{{padding:4px 7px;border-bottom:1px solid {LINE};white-space:nowrap}}
 td{{text-align:right;font-variant-numeric:tabular-nums}}
 td.first,th.first{{border-left:1px solid {LINE}}}
-td.text,th.text{{text-align:left}}
+td.text,th.text,th.prose,th.spark{{text-align:left}}
 td.prose{{white-space:normal;min-width:30ch;color:{MUTED};font-size:12px;text-align:left}}
 tr.summary td{{font-weight:700;background:#1D2530;border-bottom:2px solid {LINE}}}
 tbody tr:hover td{{background:#1B222C}}
