@@ -19,8 +19,7 @@ ROW = {
 
 def test_a_whole_line() -> None:
     assert explain(ROW) == (
-        "buying pressure read from short share: share +9 points on 1.4 × volume; peers +1;"
-        " OTC unknown until 2021-02-08"
+        "share +9 points on 1.4 × volume; peers +1; OTC unknown until 2021-02-08"
     )
 
 
@@ -36,8 +35,8 @@ def test_what_makes_it_less_sure_is_said() -> None:
         "peer_share_points": -0.004,
     }
     assert explain(row) == (
-        "selling pressure read from short share: share -11 points on 1.4 × volume;"
-        " peers -0.4 (Energy); evening 4 in a row; only 31 days of history;"
+        "share -11 points on 1.4 × volume;"
+        " peers -0.4 (Energy); evening 4 in a row; baseline of 31 days only;"
         " compared with its own evening only, less sure; split suspected;"
         " OTC unknown until 2021-02-08"
     )
@@ -47,7 +46,7 @@ def test_what_is_not_known_is_not_made_up() -> None:
     assert explain({}) == "no short share"
     row = {"short_share": 0.4, "ineligible_reason": "history", "baseline_days": 3}
     assert explain(row) == (
-        "no usual share to compare with; only 3 days of history;"
+        "no usual share to compare with; baseline of 3 days only;"
         " not ranked: too little history to compare with"
     )
 

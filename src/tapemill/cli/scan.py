@@ -161,7 +161,7 @@ def _print_list(name: str, rows: list[dict[str, Any]]) -> None:
             _chance(row["volume_q_value"]),
             row["volume_novelty"] if name == "volume" else row["novelty"],
             row["run_length"],
-            row["explanation"] if row["eligible"] else f"left out: {row['ineligible_reason']}",
+            row["explanation"],
         )
         for row in rows
     ]

@@ -34,8 +34,7 @@ def explain(row: Mapping[str, Any]) -> str:
     Returns
     -------
     str
-        For example ``"buying pressure read from short share: share +9 points on 1.4 × volume;
-        peers +1; OTC unknown until 2021-02-08"``.
+        For example ``"share +9 points on 1.4 × volume; peers +1; OTC unknown until 2021-02-08"``.
     """
     parts = [_headline(row), _peers(row), *_cautions(row)]
     return "; ".join(part for part in parts if part)
@@ -48,8 +47,7 @@ def _headline(row: Mapping[str, Any]) -> str:
         said = f"share {_points(share - usual)} points"
     if times is not None:
         said += f" on {times:.1f} × volume"
-    direction = row.get("direction")
-    return f"{direction} pressure read from short share: {said}" if direction else said
+    return said
 
 
 def _peers(row: Mapping[str, Any]) -> str:
@@ -65,7 +63,7 @@ def _cautions(row: Mapping[str, Any]) -> list[str]:
     if run is not None and run >= 2:
         said.append(f"evening {run} in a row")
     if days is not None and days < _FULL_HISTORY:
-        said.append(f"only {days} days of history")
+        said.append(f"baseline of {days} days only")
     if row.get("p_source") == "own_evening":
         said.append("compared with its own evening only, less sure")
     if row.get("split"):
