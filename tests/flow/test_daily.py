@@ -21,6 +21,8 @@ from tapemill.contracts.flow_metrics import DAILY_METRICS
 from tapemill.flow.daily import daily_rows
 from tapemill.flow.evening import evening_of
 from tapemill.flow.inputs import EveningInputs
+from tapemill.flow.panel import Panel, matrices_of
+from tapemill.refine.symbology import massive_symbol
 from tapemill.settings.declaration import FlowSettings
 
 FLOW = FlowSettings()
@@ -255,3 +257,49 @@ def test_a_market_of_2000_names_and_60_evenings() -> None:
     # Labels lie beyond |z| = 0.73: 47 % of a normal market.
     part = (rows["pressure_label"] != "neutral").mean()
     assert part == pytest.approx(0.47, abs=0.04)
+
+
+# -- FINRA's own files -----------------------------------------------------------------------------
+
+
+@pytest.mark.real
+def test_32_sessions_of_finras_files(real_data) -> None:
+    """Shares of the last file by plain division; baselines stand once 15 sessions can count."""
+    frames = []
+    for path in sorted((real_data / "finra" / "regsho-cnms").glob("CNMSshvol*.txt")):
+        lines = path.read_text().splitlines()[1:]
+        day = date.fromisoformat(path.stem[-8:])
+        facts = [line.split("|") for line in lines if "|" in line]
+        rows = [(f[1], day, float(f[2]), float(f[3]), float(f[4])) for f in facts]
+        names = ("finra_symbol", "session", "short_volume", "short_exempt_volume", "total_volume")
+        frames.append(pl.DataFrame(rows, schema=names, orient="row"))
+    everything = pl.concat(frames).with_columns(
+        symbol=massive_symbol(pl.col("finra_symbol")), short_source=pl.lit("consolidated")
+    )
+    symbols = sorted(everything["symbol"].unique())
+    days = sorted(everything["session"].unique())
+    facts = matrices_of(everything, ("short_volume", "total_volume"), symbols, days)
+    made = Market.random((), days)
+    inputs = made.inputs(days[-1:])
+    nothing = np.full((len(symbols), len(days)), np.nan)
+    prices = dict.fromkeys(("close", "high", "low", "volume"), nothing)
+    panel = Panel(
+        tuple(symbols), tuple(days), **facts, **prices, share_factor=np.ones_like(nothing)
+    )
+    short = everything.filter(pl.col("session") == days[-1])
+    rows = daily_rows(dataclasses.replace(inputs, panel=panel, short=short), FLOW)
+    assert rows.height == short.height > 8_800
+    last = dict(
+        zip(short["symbol"], short.select("short_volume", "total_volume").rows(), strict=True)
+    )
+    for symbol in ("SPY", "AAPL", "BRK.B", "FB"):
+        row = rows.row(by_predicate=pl.col("symbol") == symbol, named=True)
+        assert row["short_share"] == last[symbol][0] / last[symbol][1]
+        # 31 sessions before; the first five have no usual volume, hence no logit.
+        assert (row["status"], row["baseline_days"]) == ("ready", 26)
+    ready = rows.filter(pl.col("status") == "ready")
+    assert ready.height > 8_000
+    assert abs(ready["short_z"].median()) < 0.5
+    assert rows.filter(pl.col("status") != "ready")["pressure_label"].unique().to_list() == [
+        "insufficient"
+    ]
