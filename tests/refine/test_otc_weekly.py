@@ -155,6 +155,16 @@ def test_one_symbols_answer_says_nothing_of_the_others() -> None:
     assert found["known_at"].to_list() == [EVENING] * 10
 
 
+def test_a_later_page_of_the_same_list_is_not_late() -> None:
+    listed = datetime(2026, 8, 1, tzinfo=UTC)
+    page = {"ts_recv": datetime(2026, 8, 1, 0, 0, 2, tzinfo=UTC), "raw_sha256": sha("page 2")}
+    market = [row("10", symbol=f"S{n}", ts_recv=listed, raw_sha256=sha("1")) for n in range(9)]
+    found = refined(
+        row("100", raw_sha256=sha("one")), *market, row("100", **page), row("7", symbol="Z", **page)
+    )
+    assert found["known_at"].to_list() == [EVENING] * 11
+
+
 def test_a_repeat_is_no_version() -> None:
     late = datetime(2026, 8, 1, tzinfo=UTC)
     found = refined(row("100"), row("100", raw_sha256=sha("second"), ts_recv=late))
