@@ -141,7 +141,7 @@ def _print_list(name: str, rows: list[dict[str, Any]]) -> None:
         "asked": "Asked for",
     }
     columns = ["#", "symbol", "share", "usual", "z", "q", "× volume", "volume z", "volume q"]
-    columns += ["novelty", "run", "detail"]
+    columns += ["novelty", "detail"]
     if name == "asked":
         columns[0] = "# share / volume"
     lines = [
@@ -160,7 +160,6 @@ def _print_list(name: str, rows: list[dict[str, Any]]) -> None:
             _number(row["volume_z"], signed=True),
             _chance(row["volume_q_value"]),
             row["volume_novelty"] if name == "volume" else row["novelty"],
-            row["run_length"],
             row["explanation"],
         )
         for row in rows
