@@ -77,12 +77,13 @@ def test_first_build_makes_all_and_the_second_makes_nothing(lake: Lake, settings
     assert first == {
         "silver.equity_bars_1d": 3,
         "silver.equity_bars_1m": 3,
+        "silver.tape_5m": 3,
         "silver.coverage": 3,
     }
     versions = {name: lake.tables.version(name) for name in first}
     again = build(lake, settings, NOW)
     assert again.builds == 0
-    assert again.skipped == 9
+    assert again.skipped == 12
     assert {name: lake.tables.version(name) for name in first} == versions
     bars = lake.scan("silver.equity_bars_1m", "AAA", MON, MON).collect()
     assert bars.height == 390
@@ -97,7 +98,12 @@ def test_a_late_row_rebuilds_only_its_session(lake: Lake, settings: Settings) ->
     late = minutes("AAA", TUE, keep=[5], raw="late", received=datetime(2026, 7, 5, tzinfo=UTC))
     land(lake, "bronze.massive_bars_1m", late.with_columns(pl.col("volume") + 1))
     report = build(lake, settings, NOW)
-    assert built(report) == {"silver.equity_bars_1m": 1, "silver.coverage": 1}
+    # The tape of a session is judged by the minutes of those before it.
+    assert built(report) == {
+        "silver.equity_bars_1m": 1,
+        "silver.tape_5m": 2,
+        "silver.coverage": 1,
+    }
     rows = lake.tables.scan("silver.equity_bars_1m").filter(
         (pl.col("symbol") == "AAA") & (pl.col("session") == TUE) & (pl.col("version") == 2)
     )

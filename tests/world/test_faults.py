@@ -272,6 +272,12 @@ def test_old_window_empty_instead_of_an_error(ask, market):
     assert bars(asker)[1] == truth(market)
 
 
+def test_ticks_not_entitled_though_bars_are(ask, market):
+    asker = ask(fault("ticks_not_entitled"), plan="paid")
+    assert asker.get("/v3/trades/SPY?timestamp.gte=2026-03-10").status == 403
+    assert bars(asker)[1] == truth(market)
+
+
 def test_bars_end_at_noon(ask, market):
     _, got = bars(ask(fault("bars_end_at_noon", sessions=[DAY])))
     assert got == {t: row for t, row in truth(market).items() if t < ms(12)}

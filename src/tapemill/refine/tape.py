@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
-from datetime import date
+from datetime import date, timedelta
 
 import numpy as np
 import polars as pl
@@ -24,6 +24,9 @@ TARGET = "silver.tape_5m"
 FIVE_MINUTES_NS = 300_000_000_000
 WARM_UP_SESSIONS = 5
 """Sessions before a session that tell how much a minute's price usually moves."""
+
+_WARM_UP_REACH = timedelta(days=21)
+"""Surely holds so many sessions, whatever closed the exchange."""
 
 MINUTE_COLUMNS = (
     "symbol",
@@ -146,11 +149,8 @@ def warm_up(sessions: Sequence[date]) -> date:
     """First session whose bars :func:`minute_tape` reads to make `sessions`."""
     known = calendar("XNYS")
     day = min(sessions)
-    for _ in range(WARM_UP_SESSIONS):
-        if day <= known.coverage[0]:
-            break
-        day = known.previous(day)
-    return day
+    earliest = max(known.coverage[0], day - _WARM_UP_REACH)
+    return known.session_dates(earliest, day)[-1 - WARM_UP_SESSIONS :][0]
 
 
 def _buckets(bars: pl.DataFrame, sessions: Sequence[date], rules: BulkRules) -> pl.DataFrame:

@@ -30,7 +30,12 @@ def plan_tape(kitchen: Kitchen, version: str) -> Plan:
     lake, delay = kitchen.lake, kitchen.settings.massive.feed_delay_minutes
     known = calendar("XNYS")
     ticks, minutes = content(lake, [_TICKS]), content(lake, _BEHIND_MINUTES)
-    days = [day for day in sorted({*ticks, *minutes}) if known.is_session(day)]
+    first, last = known.coverage
+    days = [
+        day
+        for day in sorted({*ticks, *minutes})
+        if first <= day <= last and known.is_session(day)  # others are in quarantine
+    ]
     fingerprints = {}
     for day in days:
         behind = [
