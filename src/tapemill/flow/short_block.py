@@ -14,12 +14,12 @@ import numpy.typing as npt
 import polars as pl
 
 from tapemill.flow.inputs import EveningInputs
-from tapemill.flow.panel import Matrix
+from tapemill.flow.panel import Matrix, Panel
 from tapemill.flow.surprise import median_volume, share_surprise, volume_surprise
 from tapemill.refine.symbology import finra_symbol
 from tapemill.settings.declaration import FlowSettings
 
-__all__ = ["PRESSURE_GUIDE", "short_block"]
+__all__ = ["PRESSURE_GUIDE", "row_places", "short_block"]
 
 PRESSURE_GUIDE = 0.35
 """Pressure scores beyond it are called buying or selling; z about ±0.73."""
@@ -57,7 +57,9 @@ def short_block(inputs: EveningInputs, cells: pl.DataFrame, flow: FlowSettings) 
     }
     del share
     measured["volume_z"] = _taken(volume_surprise(panel, flow).z, at)
-    found = cells.select("symbol", "session").with_columns(*_facts(inputs, cells), **measured)
+    place = row_places(inputs.short, cells, panel)
+    facts = (inputs.short[name].gather(place) for name in _FACTS)
+    found = cells.select("symbol", "session").with_columns(*facts, **measured)
     return _named(found).drop("baseline", "usual")
 
 
@@ -66,20 +68,29 @@ def _taken(matrix: Matrix, at: tuple[npt.NDArray[np.int64], npt.NDArray[np.int64
     return pl.Series(matrix[at], nan_to_null=True)
 
 
-def _facts(inputs: EveningInputs, cells: pl.DataFrame) -> list[pl.Series]:
-    """FINRA's row of each cell, nulls where it has none."""
-    panel = inputs.panel
-    down = pl.DataFrame({"symbol": panel.symbols, "row": np.arange(len(panel.symbols))})
-    across = pl.DataFrame(
-        {"session": pl.Series(panel.sessions), "column": np.arange(len(panel.sessions))}
-    )
-    short = inputs.short.join(down, on="symbol", maintain_order="left")
-    short = short.join(across, on="session", maintain_order="left")
-    place = np.full((len(panel.symbols), len(panel.sessions)), -1, dtype=np.int32)
-    place[short["row"].to_numpy(), short["column"].to_numpy()] = np.arange(short.height)
-    taken = pl.Series(place[cells["row"].to_numpy(), cells["column"].to_numpy()])
-    kept = taken.set(taken < 0, None).cast(pl.UInt32)
-    return [short[name].gather(kept) for name in _FACTS]
+def row_places(rows: pl.DataFrame, cells: pl.DataFrame, panel: Panel) -> pl.Series:
+    """Which of `rows` belongs to each cell.
+
+    Parameters
+    ----------
+    rows : pl.DataFrame
+        ``symbol`` and ``session``, at most one row a symbol and session, all on the panel's axes.
+    cells : pl.DataFrame
+        ``row`` and ``column`` in the panel.
+    panel : Panel
+
+    Returns
+    -------
+    pl.Series
+        UInt32 place in `rows`, one a cell; null where `rows` has none.
+    """
+    down = rows["symbol"].cast(pl.Enum(panel.symbols)).to_physical().to_numpy()
+    days = pl.Series(panel.sessions, dtype=pl.Date()).to_physical().to_numpy()
+    across = np.searchsorted(days, rows["session"].to_physical().to_numpy())
+    places = np.full((len(panel.symbols), len(days)), -1, dtype=np.int32)
+    places[down, across] = np.arange(rows.height, dtype=np.int32)
+    taken = pl.Series(places[cells["row"].to_numpy(), cells["column"].to_numpy()])
+    return taken.set(taken < 0, None).cast(pl.UInt32)
 
 
 def _named(found: pl.DataFrame) -> pl.DataFrame:

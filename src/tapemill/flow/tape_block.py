@@ -11,6 +11,7 @@ import polars as pl
 from tapemill.flow.inputs import EveningInputs
 from tapemill.flow.panel import matrices_of
 from tapemill.flow.price_block import prior_z
+from tapemill.flow.short_block import row_places
 from tapemill.settings.declaration import FlowSettings
 
 __all__ = ["MODES", "tape_block"]
@@ -48,7 +49,7 @@ def tape_block(inputs: EveningInputs, cells: pl.DataFrame, flow: FlowSettings) -
     ----------
     inputs : EveningInputs
     cells : pl.DataFrame
-        ``symbol`` and ``session``.
+        ``symbol``, ``session``, and their places ``row``, ``column`` in the panel.
     flow : FlowSettings
 
     Returns
@@ -61,7 +62,8 @@ def tape_block(inputs: EveningInputs, cells: pl.DataFrame, flow: FlowSettings) -
     """
     modes = [_of_mode(inputs, mode, flow) for mode in MODES]
     best = pl.concat(modes).unique(subset=_KEYS, keep="first", maintain_order=True)
-    found = cells.select(_KEYS).join(best, on=_KEYS, how="left", maintain_order="left")
+    place = row_places(best, cells, inputs.panel)
+    found = cells.select(_KEYS).with_columns(best[name].gather(place) for name in _MEASURED)
     return found.with_columns(
         pl.col("tape_mode").fill_null("none"),
         has_tape=pl.col("tape_imbalance").is_not_null(),
