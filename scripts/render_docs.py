@@ -22,6 +22,8 @@ import polars as pl
 
 from tapemill.clock import AVAILABILITY_RULES
 from tapemill.contracts import DATASETS, Column, Dataset, Quality
+from tapemill.contracts import flow_metrics as flow
+from tapemill.contracts.metrics import Metric
 from tapemill.settings import render_markdown
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
@@ -67,10 +69,56 @@ def configuration() -> str:
     return f"{NOTICE}\n\n{render_markdown().strip()}\n"
 
 
+def flow_metrics() -> str:
+    """The metrics of off-exchange flow, from their registry, as Markdown."""
+    parts = [
+        NOTICE,
+        "# Metrics of off-exchange flow",
+        "Each metric is declared once (`src/tapemill/contracts/flow_metrics.py`); the gold tables,"
+        " the headings of `tapemill report flow`, its column dictionary and this page follow from"
+        " that declaration. FINRA publishes no direction of trades: every number about buying and"
+        " selling is an inference. B is the volume sold short off-exchange, D all of it.",
+    ]
+    for table, metrics in FLOW_TABLES.items():
+        parts += [f"## {table}", DATASETS[table].description, *_metrics(metrics)]
+    return "\n\n".join(parts) + "\n"
+
+
+FLOW_TABLES: dict[str, Sequence[Metric]] = {
+    "gold.flow_daily": flow.DAILY_METRICS,
+    "gold.flow_scan": flow.SCAN_METRICS,
+    "gold.flow_macro": flow.MACRO_METRICS,
+    "gold.flow_groups": flow.GROUP_METRICS,
+    "gold.composite_signal": flow.COMPOSITE_METRICS,
+}
+
 PAGES: dict[str, Callable[[], str]] = {
     "data-dictionary.md": data_dictionary,
     "configuration.md": configuration,
+    "flow-metrics.md": flow_metrics,
 }
+
+
+def _metrics(metrics: Sequence[Metric]) -> list[str]:
+    """One table a block, in the order of the registry."""
+    blocks = dict.fromkeys(metric.block for metric in metrics)
+    parts = []
+    for block in blocks:
+        rows = (
+            (
+                f"`{metric.name}`",
+                metric.label,
+                metric.unit,
+                metric.description,
+                metric.formula,
+                ", ".join(f"{value:g}" for value in metric.guides),
+            )
+            for metric in metrics
+            if metric.block == block
+        )
+        header = ("column", "heading", "unit", "meaning", "formula", "guides")
+        parts += [f"### {block}", _table(header, rows)]
+    return parts
 
 
 def _dataset(dataset: Dataset) -> list[str]:

@@ -34,6 +34,7 @@ VERBS = [
     ("purge",),
     ("prove", "flow"),
     ("scan", "flow"),
+    ("report", "flow"),
 ]
 
 

@@ -45,3 +45,11 @@ def test_check_reports_a_page_that_differs(render_docs, tmp_path, monkeypatch, c
     assert "differs" in capsys.readouterr().out
     assert render_docs.main([]) == 0
     assert render_docs.main(["--check"]) == 0
+
+
+def test_the_page_of_metrics_names_every_metric_with_its_meaning(render_docs):
+    page = render_docs.flow_metrics()
+    for metrics in render_docs.FLOW_TABLES.values():
+        for metric in metrics:
+            assert f"| `{metric.name}` | {metric.label} |" in page
+            assert metric.description.replace("|", "\\|") in page

@@ -26,6 +26,7 @@ def merged_figure(facts: FlowFacts) -> FlowFigure:
     breadth = breadth_of(z)
     names = [f"{one:%a %Y-%m-%d}" for one in facts.sessions]
     known = np.isfinite(z).sum(axis=0)
+    reach = max(0.3, 1.1 * float(np.nanmax(np.abs(breadth), initial=0.0)))
     notes = tuple("" if math.isnan(one) else write_value(one, "z") for one in scores)
     row = 22.0 if len(order) <= 16 else 15.0
     said = tuple(
@@ -44,7 +45,7 @@ def merged_figure(facts: FlowFacts) -> FlowFigure:
             "Breadth: part of the names with z > 1 less part with z < −1",
             96,
             (Bars(breadth, colours, (0.9,) * len(names), said),),
-            (-1.0, 1.0),
+            (-reach, reach),
             ((0.0, ""),),
             "frac",
             remark=f"{int(known[-1])} of {len(order)} names on the last evening",

@@ -28,7 +28,8 @@ __all__ = ["EACH_UP_TO", "MOST_SYMBOLS", "FlowReport", "report_modules", "write_
 MOST_SYMBOLS, MOST_SESSIONS = 60, 504
 EACH_UP_TO = 8
 """More symbols than this get the merged view and the table, and a figure each only if asked."""
-_PICTURE_ROWS = 45
+_PICTURE_ROWS, _PAGE_ROWS = 45, 2400
+"""Rows of one picture, and of all tables of a page together; the files hold every row."""
 
 _MODULES = ("drawing", "layout", "palette", "sparkline")
 
@@ -126,7 +127,7 @@ def _fill(folder: Path, facts: FlowFacts, *, each: bool) -> None:
         merged.write_png(folder / "merged.png")
         sections.append(PageSection("merged", "All names", _card(merged.div("figure-merged"))))
     for symbol in facts.symbols:
-        table = flow_table(facts.daily, symbol)
+        table = flow_table(facts.daily, symbol, _PAGE_ROWS // len(facts.symbols))
         body = table_html(table)
         if each:
             name = file_name(symbol)

@@ -209,7 +209,9 @@ def _share(rows: Sequence[Row]) -> Panel:
     marks: list[Any] = []
     if _any(low):
         marks.append(Band(low, high, NEUTRAL))
-    marks += [Steps(usual, MUTED, dash=True, width=1.3), Steps(share, INK, width=1.3)]
+    # Over half a year the points carry the story and the line steps back.
+    line = INK if len(rows) <= 130 else NEUTRAL
+    marks += [Steps(usual, MUTED, dash=True, width=1.3), Steps(share, line, width=1.3)]
     at = np.flatnonzero(np.isfinite(share))
     marks.append(
         Points(
@@ -218,7 +220,7 @@ def _share(rows: Sequence[Row]) -> Panel:
             tuple(z_colour(z[i]) for i in at),
             ("dot",) * len(at),
             tuple(hover[i] for i in at),
-            7.5 if len(rows) <= 130 else 5.0,
+            7.5 if len(rows) <= 130 else 6.0,
         )
     )
     days = _values(rows, "baseline_days")

@@ -62,7 +62,7 @@ def tell_story(lake: Lake, dataset: str, symbol: str, session: dt.date) -> Story
     ----------
     lake : Lake
     dataset : str
-        A bronze, silver or reference name, or a short name of `tapemill fetch`.
+        A bronze, silver, reference or gold name, or a short name of `tapemill fetch`.
     symbol : str
     session : datetime.date
 
@@ -79,8 +79,10 @@ def tell_story(lake: Lake, dataset: str, symbol: str, session: dt.date) -> Story
     events: list[Event] = []
     verdicts: list[str] = []
     for source in sources:
-        cell = lake.control.ledger.cell(source, symbol, session)
-        told = lake.control.why(source, symbol, session, derived=derived)
+        # Gold speaks of the house's symbols, FINRA's own files of BRK/B.
+        asked = symbol.replace(".", "/") if source == "bronze.finra_short_volume" else symbol
+        cell = lake.control.ledger.cell(source, asked, session)
+        told = lake.control.why(source, asked, session, derived=derived)
         events += [Event(_moment(e.at_ns), e.kind.value, e.summary) for e in told]
         if cell.updated_ns is not None or told:
             reason = f" ({cell.reason})" if cell.reason else ""
@@ -106,13 +108,26 @@ def tell_story(lake: Lake, dataset: str, symbol: str, session: dt.date) -> Story
 
 
 def _family(name: str) -> list[str]:
-    """The dataset, the bronze it is made from and what is made from it, in the data's own order."""
-    made_from = RECIPES[name].inputs if name in RECIPES else ()
-    family = {name, *(one for one in made_from if one.startswith("bronze."))}
-    for recipe in RECIPES.values():
-        if recipe.unit == "session" and set(recipe.inputs) & family:
-            family.add(recipe.target)
-    layers = ["bronze", "silver", "reference", "ops"]
+    """The dataset, all it is made from and all that is made from it, in the data's own order."""
+    from tapemill.flow import GOLD_RECIPES
+
+    recipes = {**RECIPES, **GOLD_RECIPES}
+    family = {name}
+    waiting = [name]
+    while waiting:
+        one = waiting.pop()
+        made_from = recipes[one].inputs if one in recipes else ()
+        waiting += [source for source in made_from if source not in family]
+        family.update(made_from)
+    above = {name, *(one for one in family if one.startswith("bronze."))}
+    if not name.startswith("gold."):
+        # Silver of other sources that a gold row also read says nothing of this dataset.
+        family = above
+    for recipe in recipes.values():
+        if recipe.unit == "session" and set(recipe.inputs) & above:
+            above.add(recipe.target)
+    family |= above
+    layers = ["bronze", "silver", "reference", "gold", "ops"]
     return sorted(family, key=lambda one: (layers.index(one.split(".")[0]), one))
 
 
@@ -139,6 +154,8 @@ def _versions(lake: Lake, table: str, symbol: str, session: dt.date) -> list[Eve
             Event(None, "coverage", f"{d}: {s} {r} ({p} of {e} minutes)".replace("  ", " "))
             for d, s, r, p, e in found.iter_rows()
         ]
+    if declared.layer == "gold":
+        return _evening(table, rows)
     if not declared.versioned:
         return []
     found = (
@@ -156,6 +173,25 @@ def _versions(lake: Lake, table: str, symbol: str, session: dt.date) -> list[Eve
         )
         for version, source, raw, count, known, current in found.iter_rows()
     ]
+
+
+def _evening(table: str, rows: pl.LazyFrame) -> list[Event]:
+    """What the row of an evening says, and as of when."""
+    from tapemill.flow.explain import explain
+
+    events = []
+    for row in rows.collect().to_dicts():
+        if table == "gold.flow_scan":
+            said = explain(row)
+        elif table == "gold.composite_signal":
+            said = f"{row['final_label']}, version {row['inference_version']}"
+            said += f" revision {row['revision']}, from {row['data_quality']}"
+        else:
+            said = f"{row['status']}, {row['pressure_label']}"
+        events.append(
+            Event(row["as_of"].replace(tzinfo=None), "evening", f"{table}: as known then: {said}")
+        )
+    return events
 
 
 def _quarantined(lake: Lake, family: Iterable[str], symbol: str, session: dt.date) -> list[Event]:
