@@ -145,7 +145,7 @@ class Market:
         return self.symbols.index(symbol), self.sessions.index(session)
 
     def inputs(
-        self, evenings: Sequence[date], *, lookback: int = 260, bars_to: date | None = None
+        self, evenings: Sequence[date], *, lookback: int = 300, bars_to: date | None = None
     ) -> EveningInputs:
         """What the evenings see: bars end with the session before the last, unless `bars_to`."""
         first = max(self.sessions.index(evenings[0]) - lookback, 0)

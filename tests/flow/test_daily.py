@@ -180,10 +180,10 @@ def test_chunk_invariance(seed) -> None:
     assert together["otc_participation_percentile"].drop_nulls().len() > 30
 
 
-def test_longer_history_than_260_sessions_changes_nothing() -> None:
+def test_longer_history_than_300_sessions_changes_nothing() -> None:
     made = market()
-    short = daily_rows(made.inputs(EVENINGS, lookback=260), FLOW)
-    assert daily_rows(made.inputs(EVENINGS, lookback=310), FLOW).equals(short)
+    short = daily_rows(made.inputs(EVENINGS, lookback=300), FLOW)
+    assert daily_rows(made.inputs(EVENINGS, lookback=350), FLOW).equals(short)
 
 
 def test_defect_9_a_late_fact_reaches_the_rows_when_they_are_made_again() -> None:

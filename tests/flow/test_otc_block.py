@@ -229,9 +229,9 @@ def test_a_rank_needs_eight_weeks_before(market, count, ranked) -> None:
     assert (found["otc_participation_percentile"] is not None) is ranked
 
 
-def test_weeks_before_the_last_260_sessions_do_not_count(market) -> None:
+def test_weeks_before_the_last_300_sessions_do_not_count(market) -> None:
     """Whatever was read for other evenings: one evening's rank is its own."""
-    old = calendar("XNYS").previous(LAST, 261)
+    old = calendar("XNYS").previous(LAST, 301)
     monday = old - timedelta(days=old.weekday())
     market.weeks = both("AAA", monday, 3e6, 5e6)
     assert row(market)["otc_status"] == "none"

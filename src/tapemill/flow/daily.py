@@ -30,7 +30,7 @@ def daily_rows(inputs: EveningInputs, flow: FlowSettings) -> pl.DataFrame:
     Parameters
     ----------
     inputs : EveningInputs
-        With 260 sessions before the first evening where the calendar has them.
+        With 300 sessions before the first evening where the calendar has them.
     flow : FlowSettings
 
     Returns

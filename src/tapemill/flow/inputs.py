@@ -21,7 +21,7 @@ class EveningInputs:
     evenings : tuple of datetime.date
         Sessions whose evenings are wanted, ascending; all are columns of `panel`.
     panel : Panel
-        At least 260 sessions before the first evening where the calendar has them.
+        As many sessions before the first evening as the rows look back, where the calendar has them.
     short : pl.DataFrame
         ``symbol``, ``finra_symbol``, ``session``, ``short_source`` (consolidated or facilities),
         ``short_volume``, ``short_exempt_volume``, ``total_volume`` (Float64) of the evenings.

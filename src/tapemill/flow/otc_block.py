@@ -26,8 +26,9 @@ from tapemill.settings.declaration import FlowSettings
 
 __all__ = ["DUE_DAYS", "DUE_T1_DAYS", "LOOKBACK_SESSIONS", "RANKED_WEEKS", "otc_block"]
 
-LOOKBACK_SESSIONS = 260
-"""Weeks that began earlier than so many sessions before an evening are not looked at."""
+LOOKBACK_SESSIONS = 300
+"""Weeks that began earlier than so many sessions before an evening are not looked at: 52 weeks
+before one that is itself up to six weeks old."""
 RANKED_WEEKS, RANKED_MIN_WEEKS = 52, 8
 """A participation is ranked among the prior known weeks: at most, and at least so many."""
 DUE_T1_DAYS, DUE_DAYS = 21, 35

@@ -183,13 +183,13 @@ def _no_file(lake: Lake, session: datetime.date, *, built: bool) -> FaultError:
 def _warnings(rows: pl.DataFrame, market: Mapping[str, Any], settings: Settings) -> list[str]:
     eligible = rows.filter(pl.col("eligible"))
     said = []
-    days = eligible["baseline_days"].max()
+    days = eligible["baseline_days"].median()
     wanted = settings.flow.baseline_sessions
     if eligible.is_empty():
         least = settings.flow.baseline_min_days
         said.append(f"no name is eligible: a baseline needs {least} sessions of history")
-    elif isinstance(days, int) and days < wanted:
-        said.append(f"only {days} of {wanted} sessions of history: wider scales, larger q")
+    elif isinstance(days, int | float) and days < wanted:
+        said.append(f"only {days:.0f} of {wanted} sessions of history: wider scales, larger q")
     if not market.get("priced_frac"):
         least_volume = settings.flow.min_off_exchange_volume
         said.append(

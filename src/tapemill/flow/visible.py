@@ -19,6 +19,7 @@ from tapemill.clock import calendar
 from tapemill.contracts.columns import TAPE_SUMS
 from tapemill.flow.evening import as_of_column, evening_of, sessions_before
 from tapemill.flow.inputs import EveningInputs
+from tapemill.flow.otc_block import LOOKBACK_SESSIONS
 from tapemill.flow.panel import Panel, matrices_of
 from tapemill.flow.short_rows import ShortRows, read_short_rows
 from tapemill.refine.symbology import is_test_symbol, root_symbol, security_class
@@ -29,15 +30,15 @@ if TYPE_CHECKING:
 
 __all__ = ["daily_lookback", "evening_inputs"]
 
-_YEAR_SESSIONS = 260
-"""52 weeks: how far back ranks of OTC weeks reach."""
+_WEEKS = 14
+"""Enough to know a tier where only the newest weeks count."""
 _DAY = ("symbol", "session")
 _TAPE_VOLUMES = ("buy_volume", "sell_volume", "unclassified_volume", "bulk_volume")
 
 
 def daily_lookback(flow: FlowSettings) -> int:
     """Sessions behind a row of gold.flow_daily."""
-    return max(_YEAR_SESSIONS, flow.baseline_sessions + flow.median_sessions)
+    return max(LOOKBACK_SESSIONS, flow.baseline_sessions + flow.median_sessions)
 
 
 def evening_inputs(
@@ -141,10 +142,8 @@ def _daily_tape(buckets: pl.LazyFrame) -> pl.DataFrame:
 
 
 def _weeks(lake: Lake, sessions: Sequence[datetime.date], *, whole: bool) -> pl.DataFrame:
-    """OTC weeks far enough back for 52 weeks of ranks; a few where only the newest count."""
-    weeks = 66 if whole else 14
-    first = sessions[-1] - datetime.timedelta(weeks=weeks)
-    first = min(first, sessions[0]) if whole else sessions[0] - datetime.timedelta(weeks=weeks)
+    """OTC weeks of the whole lookback, or the few before it that tell a name's tier."""
+    first = sessions[0] - datetime.timedelta(weeks=0 if whole else _WEEKS)
     rows = lake.tables.scan("silver.otc_weekly", start=first, end=sessions[-1])
     return rows.filter(pl.col("week_start").is_between(first, sessions[-1])).collect()
 
