@@ -142,9 +142,15 @@ def _scan(
     from tapemill.report.flow_scan import write_scan_report
 
     made = write_scan_report(place.lake, place.settings, out, session=last, as_of=as_of, top=top)
-    keep = ("symbol", "short_share", "baseline_share", "z", "q_value", "volume_z", "explanation")
+    first = ("symbol", "short_share", "baseline_share", "z")
+    columns = {
+        name: (*first, "volume_z", "volume_q_value", "explanation")
+        if name == "volume"
+        else (*first, "q_value", "volume_z", "explanation")
+        for name in made.lists
+    }
     lists = {
-        name: [{column: row[column] for column in keep} for row in rows]
+        name: [{column: row[column] for column in columns[name]} for row in rows]
         for name, rows in made.lists.items()
     }
     return _facts(
@@ -210,6 +216,11 @@ def _show(facts: dict[str, Any]) -> None:
 def _form(column: str) -> Any:
     """How a column of the printed table is written."""
     forms = {"volume_z": "z", "z": "z", "short_z": "z", "composite_score": "z", "names": "count"}
-    forms |= {"dispersion": "ratio", "q_value": "ratio", "percentile_days": "count"}
+    forms |= {
+        "dispersion": "ratio",
+        "q_value": "ratio",
+        "volume_q_value": "ratio",
+        "percentile_days": "count",
+    }
     texts = ("symbol", "session", "scope", "final_label", "pressure_label", "explanation")
     return "text" if column in texts else forms.get(column, "frac")

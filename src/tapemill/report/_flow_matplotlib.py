@@ -93,7 +93,7 @@ def _frame(axes: Axes, drawn: FlowFigure, panel: Panel, positions: list[int]) ->
     axes.grid(color=LINE, linewidth=0.6)
     axes.yaxis.set_major_locator(MaxNLocator(max(2, int(panel.height // 38))))
     if panel.form == "frac":
-        axes.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
+        axes.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=int(model.fine(panel))))
     elif panel.form == "volume":
         axes.yaxis.set_major_formatter(EngFormatter(sep=""))
     elif panel.form == "price":

@@ -87,7 +87,7 @@ def _axes(
         "gridcolor": LINE,
         "zeroline": False,
         "nticks": max(3, int(panel.height // 38)),
-        "tickformat": _FORMATS[panel.form],
+        "tickformat": ",.1%" if model.fine(panel) else _FORMATS[panel.form],
         "tickfont": {"color": MUTED, "size": 11},
     }
     if panel.absent:

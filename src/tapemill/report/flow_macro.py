@@ -45,6 +45,7 @@ __all__ = ["MacroFacts", "MacroReport", "macro_figure", "read_macro", "write_mac
 _MACRO, _BARS = "gold.flow_macro", "silver.equity_bars_1d"
 _INDEXES = ("SPY", "SPX", "I:SPX")
 _HIGH, _LOW = 0.8, 0.2
+_PERCENTILE_DAYS = 252
 Values = npt.NDArray[np.float64]
 
 
@@ -162,7 +163,7 @@ def macro_figure(facts: MacroFacts) -> FlowFigure:
     days = last["percentile_days"] or 0
     foot = (
         f"Shaded: share in its highest (green) or lowest (orange) fifth of the prior evenings; "
-        f"{days} of 252 evenings stand behind the last percentile."
+        f"{days} of {_PERCENTILE_DAYS} evenings stand behind the last percentile."
     )
     return FlowFigure(
         f"Off-exchange flow: {facts.scope}",
@@ -272,7 +273,10 @@ def _coverage(facts: MacroFacts, rows: Sequence[dict[str, Any]]) -> Panel:
     )
     bars = Bars(names, (MUTED,) * len(rows), (0.6,) * len(rows), hover)
     gaps = sum(not row for row in rows)
+    young = sum(bool(row) and not row["names"] for row in rows)
     remark = f"{gaps} sessions without an evening" if gaps else "every session has an evening"
+    if young:
+        remark += f"; on {young} no name was eligible yet"
     return Panel("Coverage: eligible names", 70, (bars,), remark=remark)
 
 
@@ -336,10 +340,22 @@ def _fill(folder: Path, facts: MacroFacts) -> None:
         figure.title,
         figure.subtitle,
         sections,
+        cautions=_cautions(facts),
         command=f"tapemill report flow --macro --scope {facts.scope} --end {facts.sessions[-1]}"
         f" --days {len(facts.sessions)}{again}",
     )
     write_bytes(folder / "index.html", page)
+
+
+def _cautions(facts: MacroFacts) -> list[str]:
+    last = facts.rows.row(-1, named=True)
+    said = []
+    days = last["percentile_days"] or 0
+    if days < _PERCENTILE_DAYS:
+        said.append(f"{days} of {_PERCENTILE_DAYS} evenings stand behind the last percentile")
+    if last["weighting"] == "share":
+        said.append("prices are missing: the share is weighted by shares, not dollars")
+    return said
 
 
 def _scopes(scopes: pl.DataFrame) -> TableView:

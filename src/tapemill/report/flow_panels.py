@@ -261,6 +261,12 @@ def step_path(values: Values) -> tuple[Values, Values]:
     return at, np.repeat(values, 2)
 
 
+def fine(panel: Panel) -> bool:
+    """Whether an axis of parts spans so little that whole percents would repeat or mislead."""
+    low, high = fitted_span(panel)
+    return panel.form == "frac" and high - low < 0.15
+
+
 def fitted_span(panel: Panel) -> tuple[float, float]:
     """Ends of the vertical axis that hold every mark, with room above and below."""
     if panel.span is not None:

@@ -140,9 +140,7 @@ def _price(facts: FlowFacts, symbol: str, rows: Sequence[Row]) -> Panel:
     bars = facts.bars.filter(pl.col("symbol") == symbol)
     if bars.is_empty():
         said = next((note for note in facts.notes if note.startswith("no prices")), "")
-        return Panel(
-            "Price", 120, absent=said or f"no daily bar of {symbol} was known in the range"
-        )
+        return Panel("Price", 66, absent=said or f"no daily bar of {symbol} was known in the range")
     place = {session: at for at, session in enumerate(facts.sessions)}
     bars = bars.filter(pl.col("session").is_in(list(place)))
     at = np.array([place[day] for day in bars["session"]], dtype=np.float64)
@@ -256,7 +254,8 @@ def _tape(rows: Sequence[Row]) -> Panel:
     if not _any(values):
         return Panel(
             "Tape imbalance", 56,
-            absent="no tape was fetched for these sessions: direction is unknown, not neutral",
+            absent="no tape is known for these sessions (`tapemill fetch tape`): direction is "
+            "unknown, not neutral",
         )  # fmt: skip
     hover = _hover(
         rows,
