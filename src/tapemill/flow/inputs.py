@@ -21,7 +21,7 @@ class EveningInputs:
     evenings : tuple of datetime.date
         Sessions whose evenings are wanted, ascending; all are columns of `panel`.
     panel : Panel
-        As many sessions before the first evening as the rows look back, where the calendar has them.
+        As many sessions before the first evening as its rows look back on.
     short : pl.DataFrame
         ``symbol``, ``finra_symbol``, ``session``, ``short_source`` (consolidated or facilities),
         ``short_volume``, ``short_exempt_volume``, ``total_volume`` (Float64) of the evenings.

@@ -12,6 +12,7 @@ import itertools
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
 import numpy.typing as npt
 
 from tapemill.clock import Calendar, Clock, calendar
