@@ -136,6 +136,9 @@ def run_ladder(
     """Fill the outputs; return the session in force at the end and the quotes passed."""
     quotes = quote_ts.size
     following = 0
+    # The chains live in local names: a register, not a store and a load for each print.
+    lit_price, trf_price = chain_price[0], chain_price[1]
+    lit_sign, trf_sign = int(chain_sign[0]), int(chain_sign[1])
     next_session = 0
     while next_session < session_starts.size and session_starts[next_session] <= session_start:
         next_session += 1
@@ -144,8 +147,8 @@ def run_ladder(
         while next_session < session_starts.size and session_starts[next_session] <= now:
             session_start = session_starts[next_session]
             next_session += 1
-            chain_price[:] = 0.0
-            chain_sign[:] = 0
+            lit_price = trf_price = 0.0
+            lit_sign = trf_sign = 0
         limit = now - lag_ns + (1 if inclusive else 0)
         # Strides, then halves without a branch: where a print falls is not to be predicted.
         while following + _STRIDE <= quotes and quote_ts[following + _STRIDE - 1] < limit:
@@ -176,12 +179,14 @@ def run_ladder(
             continue
 
         # The tick rule's chain moves with every price that stands, whatever rung tells the side.
-        chain = int(trf[i]) * int(not pooled)
         traded = price[i]
-        last = chain_price[chain]
+        apart = trf[i] and not pooled
+        last = trf_price if apart else lit_price
+        sign = trf_sign if apart else lit_sign
         moved = int(traded > last) - int(traded < last)
-        chain_sign[chain] = moved if last > 0.0 and moved != 0 else chain_sign[chain]
-        chain_price[chain] = traded
+        sign = moved if last > 0.0 and moved != 0 else sign
+        lit_price, trf_price = (lit_price, traded) if apart else (traded, trf_price)
+        lit_sign, trf_sign = (lit_sign, sign) if apart else (sign, trf_sign)
         if auction[i]:
             rung[i] = _AUCTION
             continue
@@ -192,7 +197,7 @@ def run_ladder(
             by = quote_kind(best_bid, best_ask)
             if by == 0:
                 told, by = quote_side(method, traded, best_bid, best_ask, through_by_tick)
-        tick = chain_sign[chain] if method != _QUOTE else 0
+        tick = sign if method != _QUOTE else 0
         told = tick if told == 0 else told
         if through_by_tick and told == 0 and by == _BY_TICK_THROUGH:
             told, by = quote_side(method, traded, best_bid, best_ask, False)
@@ -200,4 +205,6 @@ def run_ladder(
         rung[i] = by if told != 0 else 0
         # Exchange prints bear no retail mark; a product costs less than a branch.
         retail[i] = int(trf[i]) * retail_side(traded, best_bid, best_ask, retail_by_midpoint)
+    chain_price[0], chain_price[1] = lit_price, trf_price
+    chain_sign[0], chain_sign[1] = lit_sign, trf_sign
     return session_start, following
