@@ -184,6 +184,19 @@ def test_the_newest_revision_of_a_signal_counts(lake):
     assert facts.daily["composite_score"].unique().to_list() == [0.123]
 
 
+def test_a_signal_computed_for_a_later_moment_counts_from_then_on(lake):
+    rows = made.fill(lake, ["GME"], days=5)
+    later = pl.col("as_of") + pl.duration(days=30)
+    again = made.composite(rows).with_columns(
+        as_of=later, known_at=later, composite_score=pl.lit(0.123)
+    )
+    lake.tables.append("gold.composite_signal", again, writer="made", sequence=2)
+    now = read_flow(lake, ["GME"], days=5).daily["composite_score"]
+    then = read_flow(lake, ["GME"], days=5, as_of="2021-01-29").daily["composite_score"]
+    assert now.unique().to_list() == [0.123]
+    assert then.to_list() == pytest.approx((0.8 * rows["pressure_score"]).to_list())
+
+
 def test_errors_say_what_to_do_next(lake):
     with pytest.raises(LakeError, match=r"gold\.flow_daily is not built") as error:
         read_flow(lake, ["GME"])

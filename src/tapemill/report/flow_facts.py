@@ -205,8 +205,9 @@ def _with_signal(
     )
     if moment is not None:
         rows = rows.filter(pl.col("known_at") <= moment)
-    scores = rows.select("symbol", "session", *_SCORES).collect()
-    scores = scores.unique(["symbol", "session"], keep="last", maintain_order=True)
+    # An evening may have been computed for more than one moment: the newest known counts.
+    scores = rows.select("symbol", "session", "as_of", *_SCORES).collect().sort("as_of")
+    scores = scores.unique(["symbol", "session"], keep="last", maintain_order=True).drop("as_of")
     return daily.join(scores, on=["symbol", "session"], how="left", maintain_order="left")
 
 
