@@ -98,7 +98,7 @@ def write_flow_report(
     facts = read_flow(lake, symbols, end=end, days=days, as_of=as_of)
     single = len(symbols) <= EACH_UP_TO if each is None else each
     modules = report_modules(
-        "flow_facts", "flow_merged", "flow_report", "flow_symbol", "flow_table"
+        "flow_facts", "flow_merged", "flow_report", "flow_symbol", "flow_table", "flow_weeks"
     )
     parameters = {
         "symbols": " ".join(facts.symbols),

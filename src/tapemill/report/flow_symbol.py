@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
-from datetime import date, timedelta
 from typing import Any
 
 import numpy as np
@@ -15,8 +13,6 @@ from tapemill.report.flow_facts import FlowFacts, stamp
 from tapemill.report.flow_panels import (
     Band,
     Bars,
-    Block,
-    Blocks,
     Candles,
     FlowFigure,
     Panel,
@@ -25,7 +21,6 @@ from tapemill.report.flow_panels import (
 )
 from tapemill.report.flow_style import (
     ACCENT,
-    AMBER,
     BUY,
     DISCLAIMER,
     INK,
@@ -36,6 +31,7 @@ from tapemill.report.flow_style import (
     write_value,
     z_colour,
 )
+from tapemill.report.flow_weeks import any_known, row_values, week_panel
 
 __all__ = ["baseline_band", "symbol_figure"]
 
@@ -58,7 +54,7 @@ def symbol_figure(facts: FlowFacts, symbol: str) -> FlowFigure:
         _share(rows),
         _volume(rows),
         _tape(rows),
-        _otc(facts, symbol, rows),
+        week_panel(facts, symbol, rows),
         _score(facts, rows),
     )
     known = [row for row in rows if row]
@@ -116,15 +112,6 @@ def _rows(facts: FlowFacts, symbol: str) -> list[Row]:
         for row in facts.daily.filter(pl.col("symbol") == symbol).iter_rows(named=True)
     }
     return [found.get(session, {}) for session in facts.sessions]
-
-
-def _values(rows: Sequence[Row], name: str) -> Values:
-    got = (row.get(name) for row in rows)
-    return np.array([math.nan if one is None else float(one) for one in got], dtype=np.float64)
-
-
-def _any(values: Values) -> bool:
-    return bool(np.isfinite(values).any())
 
 
 def _hover(rows: Sequence[Row], write: Callable[[Row], str]) -> tuple[str, ...]:
@@ -188,13 +175,13 @@ def _label_marks(rows: Sequence[Row], facts: FlowFacts, bars: pl.DataFrame) -> l
 
 
 def _share(rows: Sequence[Row]) -> Panel:
-    share = _values(rows, "short_share")
+    share = row_values(rows, "short_share")
     title = "Short share of off-exchange volume (points: surprise z; band: usual ± 2 scales)"
-    if not _any(share):
+    if not any_known(share):
         return Panel(title, 90, absent="FINRA's files hold no row of this symbol in the range")
-    z = _values(rows, "short_z")
-    usual = _values(rows, "short_baseline_share")
-    low, high = baseline_band(_values(rows, "short_share_logit"), usual, z)
+    z = row_values(rows, "short_z")
+    usual = row_values(rows, "short_baseline_share")
+    low, high = baseline_band(row_values(rows, "short_share_logit"), usual, z)
     hover = _hover(
         rows,
         lambda r: (
@@ -205,7 +192,7 @@ def _share(rows: Sequence[Row]) -> Panel:
         ),
     )
     marks: list[Any] = []
-    if _any(low):
+    if any_known(low):
         marks.append(Band(low, high, NEUTRAL))
     # Over half a year the points carry the story and the line steps back.
     line = INK if len(rows) <= 130 else NEUTRAL
@@ -221,15 +208,17 @@ def _share(rows: Sequence[Row]) -> Panel:
             7.5 if len(rows) <= 130 else 6.0,
         )
     )
-    days = _values(rows, "baseline_days")
-    remark = f"baseline of {int(np.nanmax(days))} sessions" if _any(days) else "no baseline yet"
+    days = row_values(rows, "baseline_days")
+    remark = (
+        f"baseline of {int(np.nanmax(days))} sessions" if any_known(days) else "no baseline yet"
+    )
     return Panel(title, 170, tuple(marks), form="frac", remark=remark)
 
 
 def _volume(rows: Sequence[Row]) -> Panel:
-    z = _values(rows, "volume_z")
+    z = row_values(rows, "volume_z")
     title = "Off-exchange volume, surprise z"
-    if not _any(z):
+    if not any_known(z):
         return Panel(title, 60, absent="too little history to compare the volume with")
     hover = _hover(
         rows,
@@ -245,13 +234,13 @@ def _volume(rows: Sequence[Row]) -> Panel:
 
 
 def _tape(rows: Sequence[Row]) -> Panel:
-    lit, whole = _values(rows, "lit_imbalance"), _values(rows, "tape_imbalance")
+    lit, whole = row_values(rows, "lit_imbalance"), row_values(rows, "tape_imbalance")
     name, values, z_name = "lit_imbalance", lit, "lit_z"
     title = "Lit imbalance: exchanges only, TRF prints excluded (tick mode)"
-    if not _any(lit):
+    if not any_known(lit):
         name, values, z_name = "tape_imbalance", whole, "tape_z"
         title = "Tape imbalance: whole tape, dark prints included (minute mode)"
-    if not _any(values):
+    if not any_known(values):
         return Panel(
             "Tape imbalance", 56,
             absent="no tape is known for these sessions (`tapemill fetch tape`): direction is "
@@ -264,7 +253,7 @@ def _tape(rows: Sequence[Row]) -> Panel:
             f"{r['tape_mode'] or 'none'}"
         ),
     )
-    z = _values(rows, z_name)
+    z = row_values(rows, z_name)
     colours = tuple(
         z_colour(a) if a == a else (BUY if v > 0 else SELL)
         for a, v in zip(z.tolist(), values.tolist(), strict=True)
@@ -277,102 +266,14 @@ def _tape(rows: Sequence[Row]) -> Panel:
     return Panel(title, 110, (bars,), (-reach, reach), guides, "frac", remark=remark)
 
 
-def _otc(facts: FlowFacts, symbol: str, rows: Sequence[Row]) -> Panel:
-    weeks = facts.weeks.filter(pl.col("symbol") == symbol)
-    due = next((row["otc_next_publication"] for row in reversed(rows) if row), None)
-    waits = f"next week due {due}" if due else ""
-    title = "OTC participation: blocks at the week described; amber: what each evening knew of"
-    if weeks.is_empty():
-        known: list[date] = [row["otc_week"] for row in rows if row.get("otc_week")]
-        said = (
-            f"newest week known {max(known)}, before this range" if known else "no OTC week known"
-        )
-        return Panel(title, 66, absent=f"{said}; {waits}" if waits else said)
-    priced = weeks["participation"].is_not_null().any()
-    blocks, flags = [], []
-    for week in weeks.iter_rows(named=True):
-        span = _week_span(facts.sessions, week["week"])
-        value = week["participation"] if priced else week["volume"]
-        if span is None:
-            continue
-        blocks.append(_block(facts, week, span, value, priced=priced, count=len(weeks)))
-        if week["published"]:
-            flags.append((week, value))
-    if not priced:
-        title = "OTC volume by week, shares (no prices: participation unknown)"
-    then = _values(rows, "otc_participation_frac" if priced else "otc_volume")
-    marks: list[Any] = [Blocks(tuple(blocks)), *_flags(facts.sessions, flags)]
-    if _any(then):
-        marks.insert(1, Steps(then, AMBER, width=1.1, dash=True))
-    tallest = max([block.value for block in blocks] + [float(np.nanmax(then, initial=0.0))])
-    return Panel(
-        title,
-        116,
-        tuple(marks),
-        (0.0, 1.3 * tallest or 1.0),
-        form="frac" if priced else "volume",
-        remark=waits,
-    )
-
-
-def _block(
-    facts: FlowFacts,
-    week: Row,
-    span: tuple[int, int],
-    value: float | None,
-    *,
-    priced: bool,
-    count: int,
-) -> Block:
-    age = _age(facts.sessions, span[1])
-    known = value is not None
-    lines = [
-        f"week of {week['week']} · {week['tier'] or 'tier unknown'}",
-        f"{write_value(week['volume'], 'volume')} shares off-exchange"
-        + (f" · {write_value(value, 'frac')} of all volume" if priced and known else ""),
-        f"published {week['published'] or 'unknown'} · {age} sessions old at the end",
-    ]
-    wide = span[1] - span[0] >= 2
-    text = (week["tier"] or "") if count <= 30 and wide else ""
-    if count <= 16 and wide:
-        text = f"{text} {age}d".strip()
-    # A fact fades with its age at the end of the range, as it does for whoever acts then.
-    opacity = max(0.3, 0.95 - 0.02 * age)
-    return Block(
-        span[0], span[1], value if value is not None else 0.0, ACCENT, opacity,
-        "<br>".join(lines), text, outlined=not known,
-    )  # fmt: skip
-
-
-def _flags(sessions: Sequence[date], flags: Sequence[tuple[Row, float | None]]) -> list[Points]:
-    """Publication marks, at the evening from which a week counts."""
-    shown = [
-        (float(_place(sessions, week["published"])), value, week)
-        for week, value in flags
-        if sessions[0] <= week["published"] <= sessions[-1] and value is not None
-    ]
-    if not shown:
-        return []
-    return [
-        Points(
-            np.array([at for at, _, _ in shown]),
-            np.array([value for _, value, _ in shown]),
-            (AMBER,) * len(shown),
-            ("flag",) * len(shown),
-            tuple(f"week of {w['week']} published {w['published']}" for _, _, w in shown),
-            9.0,
-        )
-    ]
-
-
 def _score(facts: FlowFacts, rows: Sequence[Row]) -> Panel:
     title = "Composite score (opacity: confidence; ▲ accumulate  ▼ distribute  ◆ divergent)"
-    score = _values(rows, "composite_score")
+    score = row_values(rows, "composite_score")
     if not facts.has_signal:
         return Panel(title, 66, absent=next(n for n in facts.notes if n.startswith("no score")))
-    if not _any(score):
+    if not any_known(score):
         return Panel(title, 66, absent="the evidence is insufficient on every evening of the range")
-    confidence = _values(rows, "confidence")
+    confidence = row_values(rows, "confidence")
     hover = _hover(
         rows,
         lambda r: (
@@ -403,24 +304,6 @@ def _score(facts: FlowFacts, rows: Sequence[Row]) -> Panel:
         f"{last.get('final_label') or ''}, {write_value(last.get('confidence'), 'frac')} confident"
     )
     return Panel(title, 120, tuple(marks), (-1.0, 1.0), guides, remark=remark)
-
-
-# -- sessions ------------------------------------------------------------------------------------
-
-
-def _week_span(sessions: Sequence[date], monday: date) -> tuple[int, int] | None:
-    places = [at for at, day in enumerate(sessions) if monday <= day < monday + timedelta(days=7)]
-    return (places[0], places[-1]) if places else None
-
-
-def _age(sessions: Sequence[date], last: int) -> int:
-    """Sessions from a week's last one to the end of the range."""
-    return len(sessions) - 1 - last
-
-
-def _place(sessions: Sequence[date], day: date) -> int:
-    """Position of a day, or of the first session after it."""
-    return next(at for at, session in enumerate(sessions) if session >= day)
 
 
 def _cautions(facts: FlowFacts, rows: Sequence[Row]) -> tuple[str, ...]:
