@@ -199,10 +199,13 @@ def without_truth(name: str, trades: Trades, quotes: Quotes) -> None:
     if trades.trf.any():
         retail = made.retail[trades.trf] != 0
         both = retail & (made.side[trades.trf] != 0)
-        same = (made.retail[trades.trf] == made.side[trades.trf])[both].sum() / max(both.sum(), 1)
+        told = "none of them has a side"
+        if both.any():
+            same = (made.retail[trades.trf] == made.side[trades.trf])[both].mean()
+            told = f"of those the ladder gives the same side to {same:.4f}"
         print(
             f"{name:24} TRF prints {trades.trf.sum()}, {retail.mean():.4f} with a retail fraction;"
-            f" of those the ladder gives the same side to {same:.4f}"
+            f" {told}"
         )
 
 
@@ -238,7 +241,8 @@ def main() -> None:
         bulk(es, "ES", 60, degrees)
         bulk(btc, "BTCUSDT", 5, degrees)
     without_truth("ETR", *etr())
-    without_truth("AIG 2013-10-07", *aig("20131007"))
+    for day in ("20131007", "20131008"):
+        without_truth(f"AIG {day}", *aig(day))
     print("RESULT " + json.dumps(result))
 
 
