@@ -154,3 +154,57 @@ def test_an_unlisted_split_is_suspected_a_day_later(times: float, price: float, 
     assert found[0, 60] == 0
     assert found[0, 61] == flag
     assert found[0, 62] == 0
+
+
+def lettered_scene(symbols: tuple[str, ...], absent: dict[str, slice]) -> Panel:
+    """Liquid names without prices, gone on some sessions."""
+    market = flow_market(len(symbols), date(2020, 1, 2), COUNT, seed=1, mode="null")
+    total = np.full((len(symbols), COUNT), 1e6)
+    for symbol, where in absent.items():
+        total[symbols.index(symbol), where] = np.nan
+    none = np.full_like(total, np.nan)
+    return dataclasses.replace(
+        panel_of(market),
+        symbols=symbols,
+        total_volume=total,
+        short_volume=total / 2,
+        share_factor=np.ones_like(total),
+        **dict.fromkeys(("close", "high", "low", "volume"), none),
+    )
+
+
+def lettered_reasons(panel: Panel) -> dict[str, list[str]]:
+    table = pl.DataFrame({"symbol": panel.symbols, "security_class": "common", "is_test": False})
+    found = eligibility(panel, FLOW, table, median_volume(panel, FLOW))
+    return {
+        symbol: [REASONS[code] for code in row]
+        for symbol, row in zip(panel.symbols, found.reason, strict=True)
+    }
+
+
+def test_a_fifth_letter_tells_while_its_root_has_rows() -> None:
+    symbols = ("AACQ", "AACQW", "ABCDU", "EFGH", "EFGHR", "GOOG", "GOOGL")
+    # AACQ ends before session 30; EFGH begins on session 50
+    panel = lettered_scene(symbols, {"AACQ": slice(30, None), "EFGH": slice(0, 50)})
+    found = lettered_reasons(panel)
+    assert found["AACQW"][:90] == ["class"] * 90  # session 89 sees session 29, 60 before it
+    assert found["AACQW"][90:] == [""] * 10
+    assert "class" not in found["EFGHR"][:50]
+    assert found["EFGHR"][50:] == ["class"] * 50
+    for symbol in ("ABCDU", "GOOGL", "GOOG", "AACQ"):
+        assert "class" not in found[symbol]
+
+
+def test_a_fifth_letter_is_read_the_same_in_a_later_panel() -> None:
+    symbols = ("AACQ", "AACQW")
+    panel = lettered_scene(symbols, {"AACQ": slice(20, None)})
+    whole = lettered_reasons(panel)["AACQW"]
+    names = ("short_volume", "total_volume", "share_factor", "close", "high", "low", "volume")
+    part = dataclasses.replace(
+        panel,
+        sessions=panel.sessions[15:],
+        **{name: getattr(panel, name)[:, 15:] for name in names},
+    )
+    later = lettered_reasons(part)["AACQW"]
+    assert later[60:] == whole[75:]
+    assert (whole[80], whole[79]) == ("", "class")

@@ -214,6 +214,32 @@ def test_excluded_classes_are_never_listed_whatever_they_do(seed: int) -> None:
     assert_frame_equal(rows.filter("eligible"), calm.filter("eligible"), check_exact=True)
 
 
+def test_a_row_shows_the_class_its_fifth_letter_tells() -> None:
+    market = lively(12)
+    pair = [k for k, kind in enumerate(market.security_class) if kind == "common"][3:5]
+    names = list(market.symbols)
+    names[pair[0]], names[pair[1]] = "AACQ", "AACQW"
+    order = np.argsort(names)
+    total, short = market.total_volume.copy(), market.short_volume.copy()
+    total[pair[0]] = short[pair[0]] = np.nan
+    total[pair[0], NEEDED + 6], short[pair[0], NEEDED + 6] = 1e6, 5e5  # the root's first row
+    panel = panel_of(dataclasses.replace(market, total_volume=total, short_volume=short))
+    fields = {f.name: getattr(panel, f.name) for f in dataclasses.fields(panel)}
+    moved = {k: v[order] for k, v in fields.items() if k not in ("symbols", "sessions")}
+    panel = Panel(tuple(sorted(names)), panel.sessions, **moved)
+    table = market.symbol_table().with_columns(symbol=pl.Series(names))
+    days = market.sessions[NEEDED:]
+    inputs = dataclasses.replace(inputs_of(market, days, panel=panel), symbols=table)
+    rows = scan_rows(inputs, ANY_VOLUME).filter(pl.col("symbol") == "AACQW")
+    assert rows.height > 9
+    before = rows.filter(pl.col("session") < days[6])
+    after = rows.filter(pl.col("session") >= days[6])
+    assert set(before["security_class"]) == {"common"}
+    assert "class" not in before["ineligible_reason"].to_list()
+    assert set(after["security_class"]) == {"warrant"}
+    assert set(after["ineligible_reason"]) == {"class"}
+
+
 def test_on_null_markets_discoveries_come_as_often_as_promised() -> None:
     seeds, level = 200, 0.10
     found = 0

@@ -4,6 +4,10 @@ Warrants, rights, units, preferred stock, when-issued lines and test symbols nev
 other side is often empty, and they would fill every list. The other rules ask for a past to compare
 with and for enough trading that a move means something. Prices of an evening's own session are
 never looked at: its bar is not final by then.
+
+Nasdaq writes warrants, rights, units and preferred stock as a fifth letter: AACQW. That letter
+means so only while the first four are a symbol of their own: AACQ has a row on the evening or in
+the sessions of its baseline. GOOGL stays common whether GOOG trades or not: L has several meanings.
 """
 
 from __future__ import annotations
@@ -18,9 +22,10 @@ from numba import njit
 from tapemill.flow.panel import Matrix, Panel
 from tapemill.flow.robust import BoolMatrix, in_blocks, prior_median
 from tapemill.flow.surprise import MEDIAN_MIN_DAYS
+from tapemill.refine.symbology import fifth_letter_class
 from tapemill.settings.declaration import FlowSettings
 
-__all__ = ["REASONS", "SCANNED_CLASSES", "Eligibility", "classes_of", "eligibility"]
+__all__ = ["REASONS", "SCANNED_CLASSES", "Eligibility", "classes_of", "eligibility", "lettered"]
 
 SCANNED_CLASSES = frozenset({"common", "class_share"})
 """Common stock, depositary receipts and funds (their symbols look alike), and class shares."""
@@ -55,12 +60,15 @@ class Eligibility:
         Median close times consolidated volume of the sessions before, USD.
     split : ndarray
         int8: 0 none, 1 listed for this session, 2 suspected in the session before.
+    letters : dict of int to (str, ndarray of bool)
+        Row of the panel → class that its fifth letter tells, and the sessions on which it does.
     """
 
     reason: npt.NDArray[np.int8]
     last_close: Matrix
     dollar_volume: Matrix
     split: npt.NDArray[np.int8]
+    letters: dict[int, tuple[str, npt.NDArray[np.bool_]]]
 
     @property
     def members(self) -> BoolMatrix:
@@ -78,6 +86,45 @@ def classes_of(panel: Panel, symbols: pl.DataFrame) -> pl.Series:
     ).unique(subset="symbol", keep="first", maintain_order=True)
     names = pl.DataFrame({"symbol": panel.symbols}, schema={"symbol": pl.String()})
     return names.join(known, on="symbol", how="left", maintain_order="left")["security_class"]
+
+
+def lettered(
+    panel: Panel, classes: pl.Series, window: int
+) -> dict[int, tuple[str, npt.NDArray[np.bool_]]]:
+    """Symbols of the panel whose fifth letter names a class, and the sessions on which it does.
+
+    Parameters
+    ----------
+    panel : Panel
+    classes : pl.Series
+        :func:`classes_of` the panel: only a common symbol's letter is read.
+    window : int
+        A root counts on session t if it has a row of FINRA on any of t − window … t.
+
+    Returns
+    -------
+    dict of int to (str, ndarray of bool)
+        Row of the panel → class and, shape (sessions,), where it holds.
+    """
+    place = {symbol: row for row, symbol in enumerate(panel.symbols)}
+    named = (
+        pl.DataFrame(
+            {"symbol": panel.symbols, "kind": classes}, schema_overrides={"kind": pl.String()}
+        )
+        .with_row_index("row")
+        .filter(pl.col("kind") == "common", pl.col("symbol").str.len_bytes() == 5)
+        .with_columns(told=fifth_letter_class(pl.col("symbol"), pl.lit(value=True)))
+        .filter(pl.col("told").is_not_null())
+    )
+    found = {}
+    for row, symbol, told in named.select("row", "symbol", "told").iter_rows():
+        root = place.get(symbol[:4])
+        if root is None:
+            continue
+        seen = np.concatenate([[0], np.cumsum(np.isfinite(panel.total_volume[root]))])
+        until = np.arange(1, len(seen))
+        found[row] = (told, seen[until] > seen[np.maximum(until - 1 - window, 0)])
+    return found
 
 
 def eligibility(
@@ -105,7 +152,8 @@ def eligibility(
     Eligibility
     """
     shape = panel.total_volume.shape
-    scanned = classes_of(panel, symbols).is_in(list(SCANNED_CLASSES)).fill_null(value=False)
+    classes = classes_of(panel, symbols)
+    scanned = classes.is_in(list(SCANNED_CLASSES)).fill_null(value=False)
     published = np.isfinite(panel.total_volume).any(axis=0)
     dollars = np.full(shape, np.nan)
     if panel.priced:
@@ -131,7 +179,10 @@ def eligibility(
         _find_splits(*facts[:4], _SPLIT_JUMP, _SPLIT_MISMATCH, start, stop, panel.priced, split)
 
     in_blocks(shape[0], work)
-    return Eligibility(reason, last, dollars, split)
+    letters = lettered(panel, classes, flow.baseline_sessions)
+    for row, (_, where) in letters.items():
+        reason[row, where] = REASONS.index("class")
+    return Eligibility(reason, last, dollars, split, letters)
 
 
 @njit(cache=True, nogil=True)

@@ -174,6 +174,7 @@ def _measure(
     made |= {"novelty": new[rows], "volume_novelty": novelty(volume_z)[0][rows]}
     made |= {"p_value": p[rows], "q_value": q_values(p[rows])}
     made["volume_q_value"] = q_values(volume_p[rows])
+    made["letters"] = verdict.letters
     made["source"] = np.where(np.isfinite(p[rows]), np.where(pooled[rows], 1, 2)[:, None], 0)
     return made | _ranked(made, eligible[rows])
 
@@ -315,6 +316,7 @@ def _frame(
     names: Mapping[str, Sequence[str]],
 ) -> pl.DataFrame:
     """One row a cell with a row of FINRA. Takes the matrices out of `cells` as it goes."""
+    letters = cells.pop("letters")
     there = np.isfinite(cells["total_volume"])
     evening, symbol = (pl.Series(axis.astype(np.uint32)) for axis in np.nonzero(there))
     made = {
@@ -334,10 +336,29 @@ def _frame(
             for name, labels in texts.items()
         ),
         _at(pl.Series(window.panel.symbols, dtype=pl.String()), pl.col("_symbol"), "symbol"),
-        _at(classes_of(window.panel, inputs.symbols), pl.col("_symbol"), "security_class"),
+        _security_classes(window, inputs, letters, there),
         _at(days, pl.col("_evening"), "session"),
         _at(moments, pl.col("_evening"), "as_of"),
     )
+
+
+def _security_classes(
+    window: _Window,
+    inputs: EveningInputs,
+    letters: Mapping[int, tuple[str, npt.NDArray[np.bool_]]],
+    there: BoolMatrix,
+) -> pl.Expr:
+    """The class a spelling tells; on evenings on which a fifth letter tells another, that one."""
+    spelled = classes_of(window.panel, inputs.symbols)
+    if not letters:
+        return _at(spelled, pl.col("_symbol"), "security_class")
+    told = sorted({name for name, _ in letters.values()})
+    codes = np.broadcast_to(np.arange(there.shape[1], dtype=np.uint32), there.shape).copy()
+    for row, (name, where) in letters.items():
+        holds = where[window.start : window.stop][window.rows]
+        codes[holds, row] = there.shape[1] + told.index(name)
+    classes = pl.concat([spelled, pl.Series(spelled.name, told, dtype=pl.String())])
+    return _at(classes, pl.lit(pl.Series(codes[there])), "security_class")
 
 
 def _at(values: pl.Series, place: pl.Expr, name: str) -> pl.Expr:
