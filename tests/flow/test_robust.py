@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from tapemill.flow.robust import mad_factor, prior_median, prior_median_mad
+from tapemill.flow.robust import ascending, mad_factor, prior_median, prior_median_mad
 
 
 def holed(seed: int, shape: tuple[int, int], ties: bool = False) -> np.ndarray:
@@ -75,3 +75,15 @@ def test_the_scale_of_normal_samples_is_unbiased(size: int) -> None:
 
 def test_no_factor_without_two_values() -> None:
     assert np.isnan(mad_factor(np.array([0, 1], dtype=np.int32))).all()
+
+
+@pytest.mark.parametrize("size", [0, 1, 2, 63, 5000])
+def test_ascending_is_a_stable_sort(size: int) -> None:
+    draw = np.random.default_rng(size)
+    values = draw.standard_t(2, size) * 10.0 ** draw.integers(-300, 300, size)
+    values[draw.random(size) < 0.3] = np.round(draw.standard_normal(), 1)
+    values[draw.random(size) < 0.1] = 0.0
+    values[draw.random(size) < 0.1] = -0.0
+    values[draw.random(size) < 0.02] = -np.inf
+    values[draw.random(size) < 0.02] = np.inf
+    assert ascending(values).tolist() == np.argsort(values, kind="stable").tolist()

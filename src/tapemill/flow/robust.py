@@ -21,6 +21,7 @@ __all__ = [
     "CONSISTENCY",
     "BoolMatrix",
     "IntMatrix",
+    "ascending",
     "in_blocks",
     "mad_factor",
     "prior_median",
@@ -210,25 +211,59 @@ def _nearest(ordered, size, middle, k):  # type: ignore[no-untyped-def]  # noqa:
 @njit(cache=True, nogil=True)
 def _replace(ordered, size, old, new):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
     """Take `old` out of the first `size` sorted values and put `new` in; NaN is nothing."""
+    place = size
     if old == old:
-        place = np.searchsorted(ordered[:size], old)
-        if new == new:
-            while place + 1 < size and ordered[place + 1] < new:
-                ordered[place] = ordered[place + 1]
-                place += 1
-            while place > 0 and ordered[place - 1] > new:
-                ordered[place] = ordered[place - 1]
-                place -= 1
-            ordered[place] = new
-            return size
+        place = 0
+        for k in range(size):  # counting needs no branch: 60 comparisons in a few instructions
+            place += ordered[k] < old
+    if new != new:
         for k in range(place, size - 1):
             ordered[k] = ordered[k + 1]
-        return size - 1
-    if new == new:
-        place = size
-        while place > 0 and ordered[place - 1] > new:
-            ordered[place] = ordered[place - 1]
-            place -= 1
-        ordered[place] = new
-        return size + 1
-    return size
+        return size - (old == old)
+    target = 0
+    for k in range(size):
+        target += ordered[k] < new
+    if target > place:
+        target -= 1
+        for k in range(place, target):
+            ordered[k] = ordered[k + 1]
+    else:
+        for k in range(place, target, -1):
+            ordered[k] = ordered[k - 1]
+    ordered[target] = new
+    return size + (old != old)
+
+
+@njit(cache=True, nogil=True)
+def ascending(values):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
+    """Places of the values in ascending order; equal values stay in their order.
+
+    A radix sort of the numbers' bits, 11 at a time: four times as fast as comparing thousands of
+    them. float64 without NaN; −0 equals 0.
+    """
+    size = values.size
+    keys, other = np.empty(size, np.uint64), np.empty(size, np.uint64)
+    places, moved = np.empty(size, np.int64), np.empty(size, np.int64)
+    bits = (values + 0.0).view(np.uint64)
+    top = np.uint64(1) << np.uint64(63)
+    counts = np.zeros((6, 2048), np.int64)
+    for k in range(size):
+        key = ~bits[k] if bits[k] & top else bits[k] | top
+        keys[k], places[k] = key, k
+        for digit in range(6):
+            counts[digit, (key >> np.uint64(11 * digit)) & np.uint64(2047)] += 1
+    for digit in range(6):
+        start = 0
+        by = np.uint64(11 * digit)
+        for k in range(2048):
+            amount = counts[digit, k]
+            counts[digit, k] = start
+            start += amount
+        for k in range(size):
+            value = (keys[k] >> by) & np.uint64(2047)
+            at = counts[digit, value]
+            counts[digit, value] += 1
+            other[at], moved[at] = keys[k], places[k]
+        keys, other = other, keys
+        places, moved = moved, places
+    return places

@@ -25,7 +25,7 @@ from tapemill.flow.evening import evening_of
 from tapemill.flow.inputs import EveningInputs
 from tapemill.flow.novelty import NOVELTIES, novelty
 from tapemill.flow.panel import Matrix, Panel
-from tapemill.flow.robust import BoolMatrix, in_blocks
+from tapemill.flow.robust import BoolMatrix, ascending, in_blocks
 from tapemill.flow.significance import POOL_EVENINGS, empirical_p, q_values, without_peers
 from tapemill.flow.surprise import median_volume, share_surprise, volume_surprise
 from tapemill.settings.declaration import FlowSettings
@@ -175,7 +175,8 @@ def _measure(
     made |= {"p_value": p[rows], "q_value": q_values(p[rows])}
     made["volume_q_value"] = q_values(volume_p[rows])
     made["letters"] = verdict.letters
-    made["source"] = np.where(np.isfinite(p[rows]), np.where(pooled[rows], 1, 2)[:, None], 0)
+    source = np.where(pooled[rows], 1, 2).astype(np.int8)[:, None]
+    made["source"] = np.isfinite(p[rows]) * source
     return made | _ranked(made, eligible[rows])
 
 
@@ -189,22 +190,41 @@ def _volume_z(
 
 def _ranked(made: Mapping[str, Any], eligible: BoolMatrix) -> dict[str, Any]:
     """Score, its sign, and places in the lists, of the eligible only."""
-    calm = np.minimum(1.0, np.sqrt(made["total_volume"] / made["usual"]))
-    score = np.where(eligible, made["z"], np.nan) * calm
-    volume = np.where(eligible, made["volume_z"], np.nan)
-    dollars = np.nan_to_num(made["dollar_volume_median"], nan=-1.0)
-    shares = np.nan_to_num(made["usual"])
-    rank, volume_rank = np.zeros(score.shape, np.int32), np.zeros(score.shape, np.int32)
+    z, volume_z = made["z"], made["volume_z"]
+    figures = made["dollar_volume_median"], made["usual"], made["total_volume"]
+    score = np.empty_like(z)
+    sign = np.zeros(z.shape, np.int8)
+    rank, volume_rank = np.zeros(z.shape, np.int32), np.zeros(z.shape, np.int32)
 
     def work(start: int, stop: int) -> None:
-        for t in range(start, stop):
-            _rank(-score[t], score[t] > 0, dollars[t], shares[t], rank[t])
-            _rank(score[t], score[t] < 0, dollars[t], shares[t], rank[t])
-            _rank(-volume[t], np.isfinite(volume[t]), dollars[t], shares[t], volume_rank[t])
+        _list(z, volume_z, *figures, eligible, start, stop, score, sign, rank, volume_rank)
 
     in_blocks(len(score), work, block=8)
-    sign = np.where(score > 0, 1, np.where(score < 0, 2, 0))
     return {"score": score, "direction": sign, "rank": rank, "volume_rank": volume_rank}
+
+
+@njit(cache=True, nogil=True)
+def _list(z, volume_z, paid, usual, total, eligible, start, stop, score, sign, rank, volume_rank):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
+    """The lists of some evenings: the score each way, and volume."""
+    names = z.shape[1]
+    key = np.empty(names)
+    for t in range(start, stop):
+        dollars = np.where(np.isnan(paid[t]), -1.0, paid[t])
+        shares = np.where(np.isnan(usual[t]), 0.0, usual[t])
+        for i in range(names):
+            score[t, i] = np.nan
+            key[i] = np.nan
+            if eligible[t, i]:
+                calm = np.sqrt(total[t, i] / usual[t, i])
+                score[t, i] = z[t, i] * (1.0 if calm > 1.0 else calm)
+                key[i] = -volume_z[t, i]
+            if score[t, i] > 0:
+                sign[t, i] = 1
+            elif score[t, i] < 0:
+                sign[t, i] = 2
+        _rank(key, np.isfinite(key), dollars, shares, volume_rank[t])
+        _rank(-score[t], sign[t] == 1, dollars, shares, rank[t])
+        _rank(score[t], sign[t] == 2, dollars, shares, rank[t])
 
 
 @njit(cache=True, nogil=True)
@@ -222,7 +242,7 @@ def _turn(source, first, low, high, made):  # type: ignore[no-untyped-def]  # no
 def _rank(key, among, dollars, shares, rank):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
     """Places 1, 2 … by ascending key; ties by dollars, then shares, then place in the alphabet."""
     where = np.flatnonzero(among)
-    order = where[np.argsort(key[where], kind="mergesort")]
+    order = where[ascending(key[where])]
     for k in range(1, order.size):
         mine, at = order[k], k
         while at > 0 and key[order[at - 1]] == key[mine]:
@@ -325,7 +345,7 @@ def _frame(
         "eligible": pl.Series(cells["reason"][there] == 0),
     }
     for name in (*_NUMBERS, *_LABELS, *names):
-        made[name] = pl.Series(cells.pop(name)[there])
+        made[name] = pl.Series(_where(cells.pop(name), there))
     days = pl.Series(inputs.evenings, dtype=pl.Date())
     moments = pl.Series([evening_of(day) for day in inputs.evenings])
     texts = {name: [None, *labels[1:]] for name, labels in (_LABELS | dict(names)).items()}
@@ -359,6 +379,24 @@ def _security_classes(
         codes[holds, row] = there.shape[1] + told.index(name)
     classes = pl.concat([spelled, pl.Series(spelled.name, told, dtype=pl.String())])
     return _at(classes, pl.lit(pl.Series(codes[there])), "security_class")
+
+
+def _where(cells: Any, there: BoolMatrix) -> Any:
+    """``cells[there]``, evenings side by side."""
+    ends = np.concatenate([[0], np.cumsum(there.sum(axis=1))])
+    made = np.empty(ends[-1], dtype=cells.dtype)
+    in_blocks(len(cells), lambda low, high: _pick(cells, there, ends, low, high, made), block=32)
+    return made
+
+
+@njit(cache=True, nogil=True)
+def _pick(cells, there, ends, low, high, made):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
+    for t in range(low, high):
+        place = ends[t]
+        for i in range(cells.shape[1]):
+            if there[t, i]:
+                made[place] = cells[t, i]
+                place += 1
 
 
 def _at(values: pl.Series, place: pl.Expr, name: str) -> pl.Expr:

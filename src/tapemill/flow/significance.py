@@ -15,7 +15,7 @@ import numpy.typing as npt
 from numba import njit
 
 from tapemill.flow.panel import Matrix
-from tapemill.flow.robust import CONSISTENCY, BoolMatrix, in_blocks
+from tapemill.flow.robust import CONSISTENCY, BoolMatrix, ascending, in_blocks
 
 __all__ = [
     "POOL_EVENINGS",
@@ -173,7 +173,8 @@ def _order(z, eligible, upper, start, stop, ordered, size):  # type: ignore[no-u
             if eligible[t, i] and z[t, i] == z[t, i]:
                 ordered[t, count] = z[t, i] if upper else abs(z[t, i])
                 count += 1
-        ordered[t, :count].sort()
+        found = ordered[t, :count].copy()
+        ordered[t, :count] = found[ascending(found)]
         size[t] = count
 
 
@@ -182,12 +183,17 @@ def _against(z, eligible, upper, ordered, size, start, stop, evenings, least, p,
     """The pool stays sorted from evening to evening: one leaves, one joins, in one pass."""
     if start >= stop:
         return
-    pool = np.sort(_all_of(ordered, size, max(start - evenings, 0), start))
+    begun = _all_of(ordered, size, max(start - evenings, 0), start)
+    most = begun.size + np.sum(size[start:stop])
+    pool, spare = np.empty(most), np.empty(most)
+    count = begun.size
+    pool[:count] = begun[ascending(begun)]
     for t in range(start, stop):
         if t > start:
             gone = max(t - 1 - evenings, 0)
             leaving = ordered[gone, : size[gone] if t - 1 >= evenings else 0]
-            pool = _moved_on(pool, leaving, ordered[t - 1, : size[t - 1]])
+            count = _moved_on(pool, count, leaving, ordered[t - 1, : size[t - 1]], spare)
+            pool, spare = spare, pool
         filled = np.sum(size[max(t - evenings, 0) : t] > 0)
         pooled[t] = filled >= least
         centre, spread = 0.0, 1.0
@@ -198,8 +204,8 @@ def _against(z, eligible, upper, ordered, size, start, stop, evenings, least, p,
                 continue
             if pooled[t]:
                 value = z[t, i] if upper else abs(z[t, i])
-                reached = pool.size - np.searchsorted(pool, value)
-                p[t, i] = (1 + reached) / (1 + pool.size)
+                reached = count - _first_from(pool, 0, count, value)
+                p[t, i] = (1 + reached) / (1 + count)
             else:
                 value = (z[t, i] - centre) / (spread * math.sqrt(2.0))
                 p[t, i] = 0.5 * math.erfc(value) if upper else math.erfc(abs(value))
@@ -216,22 +222,54 @@ def _all_of(ordered, size, start, stop):  # type: ignore[no-untyped-def]  # noqa
 
 
 @njit(cache=True, nogil=True)
-def _moved_on(pool, leaving, joining):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
-    """The sorted pool without the sorted `leaving` (all in it) and with the sorted `joining`."""
-    made = np.empty(pool.size - leaving.size + joining.size)
-    place, left, joined = 0, 0, 0
-    for value in pool:
-        if left < leaving.size and leaving[left] == value:
+def _first_from(ordered, low, high, value):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
+    """First place of low … high whose value is not under `value`; `high` if there is none."""
+    while low < high:
+        middle = (low + high) >> 1
+        if ordered[middle] < value:
+            low = middle + 1
+        else:
+            high = middle
+    return low
+
+
+@njit(cache=True, nogil=True)
+def _next_from(ordered, low, size, value):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
+    """The same, for a place probably not far beyond `low`."""
+    step = 32
+    while low + step < size and ordered[low + step] < value:
+        low += step
+        step *= 2
+    return _first_from(ordered, low, min(low + step, size), value)
+
+
+@njit(cache=True, nogil=True)
+def _moved_on(pool, count, leaving, joining, made):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
+    """The sorted pool without the sorted `leaving` (all in it) and with the sorted `joining`.
+
+    What lies between two changes is copied as a whole. Returns the new size; `made` holds it.
+    """
+    place, taken, left, joined = 0, 0, 0, 0
+    while left < leaving.size or joined < joining.size:
+        leaves = joined >= joining.size or (
+            left < leaving.size and leaving[left] <= joining[joined]
+        )
+        value = leaving[left] if leaves else joining[joined]
+        until = _next_from(pool, taken, count, value)
+        for k in range(until - taken):
+            made[place + k] = pool[taken + k]
+        place += until - taken
+        taken = until
+        if leaves:
+            taken += 1
             left += 1
-            continue
-        while joined < joining.size and joining[joined] <= value:
-            made[place] = joining[joined]
-            joined += 1
+        else:
+            made[place] = value
             place += 1
-        made[place] = value
-        place += 1
-    made[place:] = joining[joined:]
-    return made
+            joined += 1
+    for k in range(count - taken):
+        made[place + k] = pool[taken + k]
+    return place + count - taken
 
 
 @njit(cache=True, nogil=True)
@@ -248,7 +286,7 @@ def _own_null(z, eligible):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN
 def _step_up(p, start, stop, q):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
     for t in range(start, stop):
         where = np.flatnonzero(p[t] == p[t])
-        order = where[np.argsort(p[t][where])]
+        order = where[ascending(p[t][where])]
         least = 1.0
         for k in range(order.size - 1, -1, -1):
             least = min(least, p[t, order[k]] * order.size / (k + 1))
