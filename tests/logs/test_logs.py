@@ -26,6 +26,10 @@ URL = f"https://api.example.com/v2/aggs?limit=5&apiKey={CANARY}"
 @pytest.fixture(autouse=True)
 def logging_as_it_was():
     root = logging.getLogger()
+    # Other tests of this process may have run the command line, which configures logging.
+    for handler in [one for one in root.handlers if "StandardError" in type(one).__name__]:
+        root.removeHandler(handler)
+    logging.captureWarnings(False)
     before = root.handlers[:], root.level, sys.excepthook, sys.unraisablehook, threading.excepthook
     yield
     root.handlers[:], level, sys.excepthook, sys.unraisablehook, threading.excepthook = before
