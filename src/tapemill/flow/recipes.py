@@ -186,6 +186,7 @@ GOLD_RECIPES: dict[str, Recipe] = {
             "session",
             (
                 *_SHARED,
+                "tapemill.flow.affiliation",
                 "tapemill.flow.eligibility",
                 "tapemill.flow.significance",
                 "tapemill.flow.novelty",

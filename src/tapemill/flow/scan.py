@@ -8,7 +8,6 @@ because market makers who sell to a buyer sell short; that is an inference, not 
 
 from __future__ import annotations
 
-import bisect
 import dataclasses
 import datetime
 from collections.abc import Mapping, Sequence
@@ -20,6 +19,7 @@ import polars as pl
 from numba import njit
 
 from tapemill.contracts import contract
+from tapemill.flow.affiliation import Codes, sectors_of, tiers_of
 from tapemill.flow.eligibility import REASONS, classes_of, eligibility
 from tapemill.flow.evening import evening_of
 from tapemill.flow.inputs import EveningInputs
@@ -32,16 +32,10 @@ from tapemill.settings.declaration import FlowSettings
 
 __all__ = ["scan_lookback", "scan_rows"]
 
-Codes = npt.NDArray[np.int16]
-
 _SPLITS = ("", "listed", "suspected")
 _DIRECTIONS = ("", "buying", "selling")
 _SOURCES = ("", "prior_evenings", "own_evening")
 _HISTORY = REASONS.index("history")
-_TIER_DAYS = 182
-"""A tier is known from weeks at most so old …"""
-_TIER_GAP_DAYS = 140
-"""… and a longer hole between two weeks ends it: publication takes up to five weeks."""
 _DUE_T1_DAYS, _DUE_DAYS = 21, 35
 """From the week's Monday to its publication: two and four weeks after its end, on a Monday."""
 
@@ -72,8 +66,8 @@ def scan_rows(inputs: EveningInputs, flow: FlowSettings) -> pl.DataFrame:
         return contract("gold.flow_scan").empty()
     window = _window(inputs, flow)
     affiliation = (
-        _sectors(inputs.memberships, window.panel.symbols, window.days),
-        _tiers(inputs.otc, window.panel.symbols, window.days),
+        sectors_of(inputs.memberships, window.panel.symbols, window.days),
+        tiers_of(inputs.otc, window.panel.symbols, window.days),
     )
     cells = _measure(window, inputs.symbols, affiliation[0][0], flow)
     cells["tier"] = affiliation[1][0][window.rows]
@@ -256,60 +250,6 @@ def _rank(key, among, dollars, shares, rank):  # type: ignore[no-untyped-def]  #
         order[at] = mine
     for k in range(order.size):
         rank[order[k]] = k + 1
-
-
-# -- affiliation -----------------------------------------------------------------------------------
-
-
-def _sectors(
-    memberships: pl.DataFrame, symbols: Sequence[str], days: Sequence[datetime.date]
-) -> tuple[Codes, list[str]]:
-    """Code of each symbol's sector on each evening, by what was known then; −1 without one.
-
-    A symbol in several sectors counts in the first by name.
-    """
-    codes = np.full((len(days), len(symbols)), -1, dtype=np.int16)
-    rows = memberships.filter(pl.col("kind") == "sector", pl.col("symbol").is_in(list(symbols)))
-    names = sorted(rows["group"].unique())
-    place = {symbol: k for k, symbol in enumerate(symbols)}
-    moments = [evening_of(day) for day in days]
-    columns = ("symbol", "group", "valid_from", "valid_to", "known_at", "superseded_at")
-    for symbol, group, since, until, known, gone in (
-        rows.sort("group", "valid_from", "known_at", descending=True).select(columns).iter_rows()
-    ):
-        low = max(bisect.bisect_left(days, since), bisect.bisect_left(moments, known))
-        high = len(days) if until is None else bisect.bisect_right(days, until)
-        if gone is not None:
-            high = min(high, bisect.bisect_left(moments, gone))
-        codes[low:high, place[symbol]] = names.index(group)
-    return codes, names
-
-
-def _tiers(
-    otc: pl.DataFrame, symbols: Sequence[str], days: Sequence[datetime.date]
-) -> tuple[Codes, list[str]]:
-    """Code of each symbol's tier in its newest week known on each evening; −1 where unknown."""
-    codes = np.full((len(days), len(symbols)), -1, dtype=np.int16)
-    week, tier = pl.col("week_start"), pl.col("tier")
-    broken = (tier != tier.shift()) | ((week - week.shift()).dt.total_days() > _TIER_GAP_DAYS)
-    runs = (
-        otc.filter(pl.col("symbol").is_in(list(symbols)))
-        .select("symbol", "week_start", "tier", "known_at")
-        .unique()
-        .sort("symbol", "known_at", "week_start", "tier")
-        .filter(week >= week.cum_max().over("symbol"))
-        .with_columns(run=broken.over("symbol").fill_null(value=False).cum_sum().over("symbol"))
-        .group_by("symbol", "run", maintain_order=True)
-        .agg(tier.first(), pl.col("known_at").first(), week.max())
-    )
-    names = sorted(runs["tier"].unique())
-    place = {symbol: k for k, symbol in enumerate(symbols)}
-    moments = [evening_of(day) for day in days]
-    for symbol, _, name, known, newest in runs.iter_rows():
-        low = bisect.bisect_left(moments, known)
-        high = bisect.bisect_right(days, newest + datetime.timedelta(days=_TIER_DAYS))
-        codes[low:high, place[symbol]] = names.index(name)
-    return codes, names
 
 
 # -- framing ---------------------------------------------------------------------------------------
