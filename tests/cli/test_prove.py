@@ -12,6 +12,7 @@ from acceptance.shell import Shell
 from proof.worlds import World
 from tapemill.cli import main
 from tapemill.contracts import Dataset, contract
+from tapemill.contracts.silver import Quality
 from tapemill.flow.evening import evening_of
 from tapemill.flow.events import label_events, scan_events
 from tapemill.flow.signals import register_version
@@ -202,6 +203,21 @@ def test_dates_q_top_and_as_of_choose_the_events(shell, lake):
     then = shell.ok("prove", "flow", "--as-of", world.sessions[150])["scan"]
     assert then["events"] == int((placed[1] <= 150).sum())
     assert horizons(then)[20]["gross"]["events"] == int((placed[1] + 20 <= 150).sum())
+
+
+def test_prices_that_their_source_adjusted_are_not_called_as_traded(shell, lake):
+    world = World(26)
+    put_scan(lake, world, *world.signal(beyond=2.2))
+    put_prices(lake, world)
+    assert "are as traded" in shell.ok("prove", "flow")["warnings"][0]
+    rows = lake.tables.scan("silver.equity_bars_1d").collect()
+    done = rows.with_columns(quality=pl.lit(int(Quality.ADJUSTED), dtype=rows["quality"].dtype))
+    lake.tables.replace("silver.equity_bars_1d", done, predicate=None)
+    assert shell.ok("prove", "flow")["warnings"] == []
+    mixed = pl.concat([done.filter(pl.col("symbol") != "W001"), rows.filter(symbol="W001")])
+    lake.tables.replace("silver.equity_bars_1d", mixed, predicate=None)
+    (warning,) = shell.ok("prove", "flow")["warnings"]
+    assert "prices of 1 names are as traded" in warning
 
 
 def test_an_event_of_a_label_is_its_beginning(lake):

@@ -42,6 +42,12 @@ def test_what_makes_it_less_sure_is_said() -> None:
     )
 
 
+def test_a_history_as_short_as_everybodys_is_not_said_of_each() -> None:
+    row = {"short_share": 0.4, "baseline_share": 0.3, "baseline_days": 26}
+    assert explain(row, usual_days=26) == "share +10 points"
+    assert explain(row, usual_days=27) == "share +10 points; baseline of 26 days only"
+
+
 def test_what_is_not_known_is_not_made_up() -> None:
     assert explain({}) == "no short share"
     row = {"short_share": 0.4, "ineligible_reason": "history", "baseline_days": 3}

@@ -171,6 +171,8 @@ def test_too_little_is_insufficient_with_counts():
     verdict = judge(study_of(world, (row, column, side)))
     assert verdict.outcome == "insufficient"
     assert "12 events" in verdict.words
+    # Horizons that lack the same say it once.
+    assert verdict.words.count("are needed") == 1
     nothing = event_study(world.events([], [], []), world.prices().clear(), FAST)
     assert judge(nothing).outcome == "insufficient"
 

@@ -38,7 +38,14 @@ def test_the_scan_page_lists_ranked_names_with_their_past_and_the_whole_universe
         assert [row["symbol"] for row in report.lists[name]] == rows["symbol"].to_list()
         for row in rows.to_dicts():
             assert f">{row['symbol']}</td>" in page
-            assert explain(row).replace("'", "&#x27;") in page
+            # The evening's history is short for all: said once, on top; OTC has a column.
+            said = explain(row | {"otc_next_publication": None}, usual_days=45)
+            assert said.replace("'", "&#x27;") in page
+    assert "baseline of 45 days only" not in page
+    assert "OTC unknown until" not in page
+    assert "median history of the eligible" in page and "<dd>45 sessions<" in page
+    # Columns without anything in them leave their room to the words.
+    assert ">Name</th>" not in page and ">Sector</th>" in page
     assert page.count("<svg") >= 3 * 5
     assert "ACIC.WS" not in page
     assert "no prices" in page

@@ -139,12 +139,7 @@ def _prices(
         schema = {"symbol": pl.String, "session": pl.Date, "open": pl.Float64, "close": pl.Float64}
         step = "`tapemill fetch` or `tapemill import` daily bars, then `tapemill build`"
         return pl.DataFrame(schema=schema), [f"there are no daily bars: {step}"]
-    warnings, looked_up = [], "reference.adjustments" in place.lake.datasets()
-    if not looked_up:
-        warnings.append(
-            "no splits were ever looked up, so prices are as traded and a split counts as a "
-            "return: `tapemill fetch splits`, then `tapemill build`"
-        )
+    looked_up = "reference.adjustments" in place.lake.datasets()
     # Two calendar days a session cover weekends and holidays.
     before = dt.timedelta(days=2 * chosen.regime_sessions)
     after = dt.timedelta(days=2 * max(chosen.horizons) + 10)
@@ -155,7 +150,23 @@ def _prices(
         as_of=moment,
         adjust="split" if looked_up else None,
     )
-    return rows.select(columns).collect(), warnings
+    found = rows.select(*columns, "quality").collect()
+    return found.select(columns), [] if looked_up else _unadjusted(found)
+
+
+def _unadjusted(prices: pl.DataFrame) -> list[str]:
+    """What to say of prices that no split was taken out of, where none was ever looked up."""
+    import polars as pl
+
+    from tapemill.contracts.silver import Quality
+
+    traded = prices.filter(pl.col("quality") & int(Quality.ADJUSTED) == 0)["symbol"].n_unique()
+    if not traded:
+        return []
+    return [
+        f"no splits were ever looked up, so the prices of {count(traded)} names are as traded and "
+        "a split counts as a return: `tapemill fetch splits`, then `tapemill build`"
+    ]
 
 
 def _show(name: str, study: Study, verdict: Verdict) -> None:

@@ -6,9 +6,10 @@ import datetime
 from collections.abc import Mapping
 from typing import Any
 
-__all__ = ["explain"]
+__all__ = ["FULL_HISTORY", "explain"]
 
-_FULL_HISTORY = 60
+FULL_HISTORY = 60
+"""Sessions of a whole baseline."""
 
 _REASONS = {
     "class": "not ranked: not common stock, class share or fund",
@@ -21,7 +22,7 @@ _REASONS = {
 }
 
 
-def explain(row: Mapping[str, Any]) -> str:
+def explain(row: Mapping[str, Any], *, usual_days: int = FULL_HISTORY) -> str:
     """What a row of ``gold.flow_scan`` says, in one line.
 
     Parts that are not known are left out, or named where their absence matters.
@@ -30,13 +31,16 @@ def explain(row: Mapping[str, Any]) -> str:
     ----------
     row : mapping
         Column name → value; nulls as None, dates as date or ISO text.
+    usual_days : int
+        Sessions of history below which a baseline is named as short: 60, or fewer on an evening
+        on which most names have fewer and its warnings say so once for all.
 
     Returns
     -------
     str
         For example ``"share +9 points on 1.4 × volume; peers +1; OTC unknown until 2021-02-08"``.
     """
-    parts = [_headline(row), _peers(row), *_cautions(row)]
+    parts = [_headline(row), _peers(row), *_cautions(row, usual_days)]
     return "; ".join(part for part in parts if part)
 
 
@@ -57,12 +61,12 @@ def _peers(row: Mapping[str, Any]) -> str:
     return f"peers {_points(points)}" + (f" ({sector})" if sector else "")
 
 
-def _cautions(row: Mapping[str, Any]) -> list[str]:
+def _cautions(row: Mapping[str, Any], usual_days: int) -> list[str]:
     said = []
     run, days = row.get("run_length"), row.get("baseline_days")
     if run is not None and run >= 2:
         said.append(f"evening {run} in a row")
-    if days is not None and days < _FULL_HISTORY:
+    if days is not None and days < usual_days:
         said.append(f"baseline of {days} days only")
     if row.get("p_source") == "own_evening":
         said.append("compared with its own evening only, less sure")

@@ -12,8 +12,8 @@ import polars as pl
 from tapemill.clock import calendar
 from tapemill.errors import DateError, FaultError, LakeError, UnknownNameError, did_you_mean
 from tapemill.flow.evening import evening_of, sessions_before
-from tapemill.flow.explain import explain
-from tapemill.flow.macro import macro_rows
+from tapemill.flow.explain import FULL_HISTORY, explain
+from tapemill.flow.macro import PRICED_LEAST, macro_rows
 from tapemill.flow.scan import scan_lookback, scan_rows
 from tapemill.flow.visible import evening_inputs
 from tapemill.lake.control import CellState
@@ -61,7 +61,7 @@ class ScanView:
             chosen = eligible.filter(pl.col("volume_rank").is_not_null()).sort("volume_rank")
         else:
             chosen = eligible.filter(pl.col("direction") == name).sort("rank")
-        return _explained(chosen.head(top))
+        return self._explained(chosen.head(top))
 
     def named(self, symbols: Sequence[str]) -> list[dict[str, Any]]:
         """The rows of these symbols in the order asked, eligible or not, each explained.
@@ -79,11 +79,18 @@ class ScanView:
                     next_step=did_you_mean(symbol, known) or "write it as BRK.B, AAICpC, ACIC.WS",
                 )
         order = pl.DataFrame({"symbol": list(symbols)})
-        return _explained(order.join(self.rows, on="symbol", maintain_order="left"))
+        return self._explained(order.join(self.rows, on="symbol", maintain_order="left"))
 
+    def typical_days(self) -> int | None:
+        """Median length of the eligible names' baselines, in sessions; None without any."""
+        days = self.rows.filter(pl.col("eligible"))["baseline_days"].median()
+        return int(days) if isinstance(days, int | float) else None
 
-def _explained(rows: pl.DataFrame) -> list[dict[str, Any]]:
-    return [{**row, "explanation": explain(row)} for row in rows.to_dicts()]
+    def _explained(self, rows: pl.DataFrame) -> list[dict[str, Any]]:
+        # A history as short as everybody's is said once, in the warnings.
+        typical = self.typical_days()
+        usual = FULL_HISTORY if typical is None else min(FULL_HISTORY, typical)
+        return [{**row, "explanation": explain(row, usual_days=usual)} for row in rows.to_dicts()]
 
 
 def scan_evening(
@@ -190,11 +197,13 @@ def _warnings(rows: pl.DataFrame, market: Mapping[str, Any], settings: Settings)
         said.append(f"no name is eligible: a baseline needs {least} sessions of history")
     elif isinstance(days, int | float) and days < wanted:
         said.append(f"only {days:.0f} of {wanted} sessions of history: wider scales, larger q")
-    if not market.get("priced_frac"):
+    priced = market.get("priced_frac") or 0.0
+    if priced < PRICED_LEAST:
         least_volume = settings.flow.min_off_exchange_volume
+        whose = "names" if not priced else f"prices of {priced:.1%} of the names only: the others"
         said.append(
-            "no prices: names take part from a median off-exchange volume of "
-            f"{least_volume:,.0f} shares, and the market is share-weighted"
+            f"{'no prices: ' if not priced else ''}{whose} take part from a median off-exchange "
+            f"volume of {least_volume:,.0f} shares, and the market is share-weighted"
         )
     if rows["sector"].null_count() == rows.height:
         said.append("no sectors: `tapemill import memberships FILE` adds them")

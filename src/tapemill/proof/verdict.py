@@ -39,7 +39,7 @@ def judge(study: Study) -> Verdict:
     """
     judged = [one for one in study.horizons if one.judged]
     if not judged:
-        told = "; ".join(f"{_sessions(one.sessions)}: {one.reason}" for one in study.horizons)
+        told = _reasons(study)
         basis = f"{study.events:,} events, {study.names:,} priced names"
         market = study.parameters.min_names
         lack = f" ({market} make a market)" if study.names < market else ""
@@ -52,6 +52,19 @@ def judge(study: Study) -> Verdict:
     unsaid = [one.sessions for one in study.horizons if not one.judged]
     rest = f"; not judged: {', '.join(map(_sessions, unsaid))}" if unsaid else ""
     return Verdict("null", None, f"null: no horizon survives; {told}{rest}")
+
+
+def _reasons(study: Study) -> str:
+    """What each horizon lacks; horizons that lack the same say it once."""
+    lacking: dict[str, list[int]] = {}
+    for one in study.horizons:
+        lacking.setdefault(one.reason, []).append(one.sessions)
+    if len(lacking) == 1:
+        return "; ".join(lacking) + (" at every horizon" if len(study.horizons) > 1 else "")
+    return "; ".join(
+        f"{', '.join(map(str, sessions))} session{'s' if sessions != [1] else ''}: {reason}"
+        for reason, sessions in lacking.items()
+    )
 
 
 def _objection(one: Horizon) -> str:

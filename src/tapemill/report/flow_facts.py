@@ -12,6 +12,7 @@ import polars as pl
 from tapemill.clock import calendar
 from tapemill.contracts import contract
 from tapemill.contracts.flow_metrics import COMPOSITE_METRICS
+from tapemill.contracts.silver import Quality
 from tapemill.errors import DateError, LakeError, UsageError
 from tapemill.lake.asof import as_of_moment
 
@@ -265,8 +266,6 @@ def _bars(
         schema = contract(_BARS).schema
         return pl.DataFrame(schema={name: schema[name] for name in columns})
     known = lake.tables.exists(_ACTIONS)
-    if not known:
-        notes.append("prices as traded: splits were never looked up (`tapemill fetch splits`)")
     rows = lake.scan(
         _BARS,
         list(symbols),
@@ -274,7 +273,10 @@ def _bars(
         last,
         moment,
         "split" if known else None,
-        columns,
+        [*columns, "quality"],
         strict_symbols=False,
-    )
-    return rows.collect().sort("symbol", "session")
+    ).collect()
+    traded = (rows["quality"] & int(Quality.ADJUSTED) == 0).any()
+    if traded and not known:
+        notes.append("prices as traded: splits were never looked up (`tapemill fetch splits`)")
+    return rows.select(columns).sort("symbol", "session")

@@ -42,6 +42,7 @@ __all__ = ["ScanReport", "scan_table", "write_scan_report"]
 
 _SCAN, _MACRO, _SIGNAL = "gold.flow_scan", "gold.flow_macro", "gold.composite_signal"
 _PAST, _PICTURE_ROWS = 60, 25
+_NO_PRICES = "no prices"
 _METRICS = {metric.name: metric for metric in SCAN_METRICS}
 _TITLES = {
     "buying": ("Buying pressure", "Short share above its own past, the market's move removed."),
@@ -130,7 +131,9 @@ def write_scan_report(
         "warnings": "; ".join(view.warnings),
     }
     modules = report_modules("flow_scan", "flow_table", "flow_facts")
-    digest = run_digest(inputs, parameters, (*modules, "tapemill.flow.explain"))
+    digest = run_digest(
+        inputs, parameters, (*modules, "tapemill.flow.explain", "tapemill.flow.view")
+    )
     run = write_run(
         out,
         "flow-scan",
@@ -170,16 +173,33 @@ def scan_table(
             *(_cell(_METRICS[column], row) for column in columns),
             _score_cell(context.scores.get(row["symbol"])),
             Cell("", spark=context.past.get(row["symbol"], ())),
-            Cell(row["explanation"]),
+            Cell(_why(row)),
         )
         for row in rows[:limit]
     )
+    headings, body = _without_blanks(headings, body)
     return TableView(
         f"{title}: top {len(body)}",
         headings,
         body,
         note=f"{note} q is the part of false alarms to expect among the names up to this one.",
         empty="no name: the evening shows nothing on this side, or no name is eligible",
+    )
+
+
+def _without_blanks(
+    headings: tuple[Heading, ...], body: tuple[tuple[Cell, ...], ...]
+) -> tuple[tuple[Heading, ...], tuple[tuple[Cell, ...], ...]]:
+    """Leave out columns in which no row has anything: the words need the room."""
+    blank = ("", _NO_PRICES)
+    kept = [
+        at
+        for at in range(len(headings))
+        if not body or any(row[at].spark or row[at].text not in blank for row in body)
+    ]
+    return (
+        tuple(headings[at] for at in kept),
+        tuple(tuple(row[at] for at in kept) for row in body),
     )
 
 
@@ -194,7 +214,7 @@ def _heading(metric: Metric) -> Heading:
 def _cell(metric: Metric, row: Row) -> Cell:
     value = row.get(metric.name)
     if metric.name == "dollar_volume_median" and value is None:
-        return Cell("no prices", MUTED, "no daily bars are known for this name")
+        return Cell(_NO_PRICES, MUTED, "no daily bars are known for this name")
     if metric.name in ("q_value", "volume_q_value"):
         said = "" if value is None else "<0.001" if value < 0.001 else f"{value:.3f}"
         return Cell(said, ACCENT if value is not None and value <= 0.1 else MUTED)
@@ -212,6 +232,13 @@ def _score_cell(score: float | None) -> Cell:
     if score is None:
         return Cell("")
     return Cell(write_value(score, "z"), z_colour(3 * score, quiet="#C9D1DB", full=1.5))
+
+
+def _why(row: Row) -> str:
+    """The explanation; the day of the next OTC week has a column of its own on this page."""
+    due = row.get("otc_next_publication")
+    said: str = row["explanation"]
+    return said if due is None else said.replace(f"; OTC unknown until {due}", "")
 
 
 def _shortened(name: str) -> str:
@@ -334,7 +361,7 @@ def _command(view: ScanView) -> str:
 def _market_facts(view: ScanView) -> list[Fact]:
     market = view.market
     days = market["percentile_days"]
-    days_known = view.rows.filter(pl.col("eligible"))["baseline_days"].drop_nulls().to_list()
+    typical = view.typical_days()
 
     def rank(name: str) -> str:
         value = market[name]
@@ -356,8 +383,8 @@ def _market_facts(view: ScanView) -> list[Fact]:
         ),
         Fact(
             "Baseline",
-            f"{max(days_known, default=0)} sessions",
-            "longest history among the eligible",
+            "none" if typical is None else f"{typical} sessions",
+            "median history of the eligible names, at most 60",
         ),
         Fact(
             "Priced",
