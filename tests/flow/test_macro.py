@@ -124,6 +124,42 @@ def test_a_year_and_no_more_stands_behind_a_percentile() -> None:
     assert found["breadth_percentile"] == 0.5
 
 
+def test_only_evenings_of_about_as_many_names_are_compared() -> None:
+    days = calendar("XNYS").session_dates(date(2019, 1, 2), date(2019, 12, 31))[:100]
+    draw = np.random.default_rng(2)
+    # Thirty evenings of 4 names, then 9, 8 and 16 in turn: half and twice still count.
+    sizes = [4] * 30 + [(9, 8, 16)[k % 3] for k in range(70)]
+    made = [
+        {
+            "symbol": f"N{n:02d}",
+            "session": day,
+            "eligible": True,
+            "short_volume": 1000 * share,
+            "total_volume": 1000.0,
+            "short_share": share,
+            "share_move": 0.0,
+            "z": float(draw.normal()),
+        }
+        for day, size in zip(days, sizes, strict=True)
+        for n, share in enumerate(draw.uniform(0.3, 0.6, size))
+    ]
+    rows = pl.concat(
+        [contract("gold.flow_scan").empty(), pl.DataFrame(made)], how="diagonal_relaxed"
+    )
+    found = macro_rows(rows.lazy(), days, FLOW).sort("session").to_dicts()
+    for k, row in enumerate(found):
+        past = [one for one, size in zip(found[:k], sizes, strict=False)
+                if size <= 2 * sizes[k] and sizes[k] <= 2 * size]  # fmt: skip
+        assert row["percentile_days"] == len(past)
+        for name, column in (("short_share", "share"), ("breadth", "breadth")):
+            wanted = None
+            if len(past) >= 20:
+                before = [one[name] for one in past]
+                wanted = stats.percentileofscore(before, row[name], kind="mean") / 100
+            assert row[f"{column}_percentile"] == pytest.approx(wanted), (k, name)
+    assert {row["percentile_days"] for row in found[-3:]} != {len(found) - 1}
+
+
 def test_an_evening_without_eligible_names_has_a_row_without_figures() -> None:
     market = flow_market(30, FIRST, 10, seed=1)
     rows = scan_rows(inputs_of(market, market.sessions), FLOW)

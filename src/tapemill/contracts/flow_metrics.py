@@ -404,6 +404,10 @@ SCAN_METRICS: tuple[Metric, ...] = (
     _m("otc", "otc_next_publication", "OTC due", "date", "When the week's truth is due"),
 )
 
+_LIKE_EVENINGS = (
+    "Evenings behind the share's percentile: of 252, those of half to twice as many names"
+)
+
 MACRO_METRICS: tuple[Metric, ...] = (
     _m("status", "names", "Names", "count", "Eligible names", nullable=False),
     _m("status", "rows", "Rows", "count", "Names in FINRA's file", nullable=False),
@@ -417,7 +421,7 @@ MACRO_METRICS: tuple[Metric, ...] = (
     _m("short", "share_percentile", "Share pct", "frac", "Among the prior 252 evenings"),
     _m("short", "breadth_percentile", "Breadth pct", "frac", "Among the prior 252 evenings"),
     _m("short", "dispersion_percentile", "Disp. pct", "frac", "Among the prior 252 evenings"),
-    _m("status", "percentile_days", "Days", "count", "Evenings behind the percentiles"),
+    _m("status", "percentile_days", "Days", "count", _LIKE_EVENINGS),
 )
 
 GROUP_METRICS: tuple[Metric, ...] = (

@@ -1,8 +1,9 @@
 """The market of an evening: its off-exchange short share, breadth, dispersion and usualness.
 
 Made from the rows of the scan, over the eligible names, for the whole market and within each
-sector and tier. A percentile compares an evening with the 252 sessions before it, never with itself
-and never across a change of weighting.
+sector and tier. A percentile compares an evening with the 252 sessions before it, never with itself,
+never across a change of weighting, and only with evenings of between half and twice as many
+eligible names: the market of thirty funds is another market.
 """
 
 from __future__ import annotations
@@ -19,12 +20,14 @@ from tapemill.flow.evening import as_of_column, sessions_before
 from tapemill.flow.robust import CONSISTENCY
 from tapemill.settings.declaration import FlowSettings
 
-__all__ = ["PERCENTILE_LEAST", "PERCENTILE_SESSIONS", "PRICED_LEAST", "macro_rows"]
+__all__ = ["LIKE_NAMES", "PERCENTILE_LEAST", "PERCENTILE_SESSIONS", "PRICED_LEAST", "macro_rows"]
 
 PERCENTILE_SESSIONS = 252
 """A year of sessions."""
 PERCENTILE_LEAST = 20
 """No percentile among fewer evenings."""
+LIKE_NAMES = 2.0
+"""Evenings whose numbers of eligible names differ by more than this factor are not compared."""
 PRICED_LEAST = 0.9
 """Dollar weights need so many of the eligible priced; the few without are left out of the share."""
 
@@ -117,12 +120,14 @@ def _with_percentiles(scopes: pl.DataFrame, axis: Sequence[datetime.date]) -> pl
     for rows in scopes.partition_by("scope", maintain_order=True):
         place = np.array([bisect.bisect_left(axis, day) for day in rows["session"]])
         weighting = rows["weighting"].fill_null("").to_numpy()
+        names = rows["names"].to_numpy()
         columns: dict[str, np.ndarray] = {"percentile_days": np.zeros(len(rows), np.int32)}
         for name in ("short_share", "breadth", "dispersion"):
             values = rows[name].fill_null(np.nan).to_numpy()
             columns[name] = np.full(len(rows), np.nan)
             for k, own in enumerate(values):
                 past = place[:k] >= place[k] - PERCENTILE_SESSIONS
+                past &= (names[:k] * LIKE_NAMES >= names[k]) & (names[:k] <= LIKE_NAMES * names[k])
                 if name == "short_share":
                     past &= weighting[:k] == weighting[k]
                 before = values[:k][past & np.isfinite(values[:k])]
