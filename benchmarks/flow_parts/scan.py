@@ -11,7 +11,7 @@ at full size is ours alone, and `peer` there is scaled by the ratio. `tuned` is 
 the MADs by sorted windows instead of np.nanmedian. The default is 500 evenings and the 140 sessions
 that they look back on.
 
-Run: python benchmarks/scan.py [symbols] [sessions] [peer_symbols]
+Run: python benchmarks/flow_parts/scan.py [symbols] [sessions] [peer_symbols]
 """
 
 from __future__ import annotations

@@ -20,7 +20,7 @@ group-by.
 that the merge needs), by our time. Prices are whole ticks, so that no midpoint is a matter of
 rounding.
 
-Run: python benchmarks/classify.py [rounds] [trades] [quotes]
+Run: python benchmarks/flow_parts/classify.py [rounds] [trades] [quotes]
 """
 
 from __future__ import annotations
