@@ -1,9 +1,9 @@
 """The market of an evening: its off-exchange short share, breadth, dispersion and usualness.
 
 Made from the rows of the scan, over the eligible names, for the whole market and within each
-sector and tier. A percentile compares an evening with the 252 sessions before it, never with itself,
-never across a change of weighting, and only with evenings of between half and twice as many
-eligible names: the market of thirty funds is another market.
+sector and tier. A percentile compares an evening with the 252 sessions before it, never with
+itself, never across a change of weighting, and only with evenings of between half and twice as
+many eligible names: the market of thirty funds is another market.
 """
 
 from __future__ import annotations
