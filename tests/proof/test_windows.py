@@ -9,6 +9,7 @@ import polars as pl
 import pytest
 
 from proof.worlds import World
+from tapemill.clock import calendar
 from tapemill.errors import UsageError
 from tapemill.proof.windows import board_of, market_regime, place_events, windows
 
@@ -88,3 +89,14 @@ def test_two_prices_of_one_session_are_refused():
     prices = World(1, names=8, sessions=30).prices()
     with pytest.raises(UsageError, match="two prices"):
         board_of(pl.concat([prices, prices.head(1)]))
+
+
+@pytest.mark.parametrize("bad", [float("inf"), float("nan"), 0.0, -3.0])
+def test_a_price_that_is_none_moves_no_market(bad):
+    days = calendar("XNYS").session_dates(date(2024, 1, 2), date(2024, 1, 31))
+    rows = [(name, day, 10.0, 11.0) for name in "ABC" for day in days]
+    prices = pl.DataFrame(rows, schema=["symbol", "session", "open", "close"], orient="row")
+    spoilt = pl.when(pl.col("symbol") == "C").then(pl.lit(bad)).otherwise("open").alias("open")
+    found = windows(board_of(prices.with_columns(spoilt)), 1, min_names=2)
+    assert np.isnan(found.abnormal[2]).all()
+    np.testing.assert_allclose(found.abnormal[:2], 0.0, atol=1e-12)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import re
 
 import numpy as np
 import polars as pl
@@ -67,6 +68,23 @@ def test_a_name_is_shown_where_finra_gives_one(lake, tmp_path):
     lake.tables.replace("silver.otc_weekly", made.conform("silver.otc_weekly", [week]))
     report = write_scan_report(lake, Settings(), tmp_path / "out", top=3)
     assert "GameStop &lt;Class A&gt;" in (report.run.folder / "index.html").read_text()
+
+
+def test_the_strip_leaves_out_evenings_of_another_size(lake, tmp_path):
+    def strip(folder):
+        report = write_scan_report(lake, Settings(), tmp_path / folder, top=3)
+        page = (report.run.folder / "index.html").read_text()
+        found = re.search(r"Short share, (\d+) evenings", page)
+        return report.view.market["names"], found and int(found[1])
+
+    evenings = made.macro().filter(pl.col("scope") == "market")["session"].unique().sort()
+    names, _ = strip("as made")
+    kind = made.macro()["names"].dtype
+    for few, many in ((names // 2 - 1, names), (2 * names + 1, (names + 1) // 2)):
+        other = pl.col("session").is_in(evenings.tail(12).implode()).not_()
+        size = pl.when(other).then(pl.lit(few)).otherwise(pl.lit(many)).cast(kind)
+        lake.tables.replace("gold.flow_macro", made.macro().with_columns(names=size))
+        assert strip(f"{few}") == (names, 12)
 
 
 def test_the_scan_of_another_evening_is_another_run(lake, tmp_path):

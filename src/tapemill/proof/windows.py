@@ -76,7 +76,7 @@ def board_of(prices: pl.DataFrame) -> PriceBoard:
     ----------
     prices : pl.DataFrame
         ``symbol``, ``session``, ``open``, ``close`` with splits removed; values that are not above
-        zero count as missing.
+        zero, or not finite, count as missing.
 
     Raises
     ------
@@ -107,7 +107,7 @@ def board_of(prices: pl.DataFrame) -> PriceBoard:
     def matrix(name: str) -> Matrix:
         filled = np.full((len(symbols), len(sessions)), np.nan)
         filled[places] = kept[name].cast(pl.Float64).fill_null(float("nan")).to_numpy()
-        filled[~(filled > 0)] = np.nan
+        filled[~(np.isfinite(filled) & (filled > 0))] = np.nan
         return filled
 
     opens_at = np.array([eastern_ns(day, 9, 30) for day in sessions], dtype=np.int64)

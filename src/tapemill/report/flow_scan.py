@@ -120,7 +120,7 @@ def write_scan_report(
         _names(lake, listed, view.as_of),
         _scores(lake, listed, day, view.as_of),
         _past(lake, listed, day, view.as_of),
-        _macro_past(lake, day, view.as_of),
+        _macro_past(lake, day, view.as_of, view.market["names"]),
     )
     inputs = {"universe": view.rows, "macro": context.macro, "beside": _beside(context, listed)}
     parameters = {
@@ -296,7 +296,10 @@ def _scores(lake: Lake, symbols: Sequence[str], day: date, moment: datetime) -> 
     return dict(rows.select("symbol", "composite_score").collect().iter_rows())
 
 
-def _macro_past(lake: Lake, day: date, moment: datetime) -> pl.DataFrame:
+def _macro_past(lake: Lake, day: date, moment: datetime, names: int) -> pl.DataFrame:
+    """Evenings of about as many names as tonight's: a line through two markets says nothing."""
+    from tapemill.flow.macro import LIKE_NAMES
+
     columns = ["session", "short_share", "breadth", "dispersion", "names"]
     if not lake.tables.exists(_MACRO):
         return pl.DataFrame(schema={name: pl.Float64() for name in columns})
@@ -305,6 +308,8 @@ def _macro_past(lake: Lake, day: date, moment: datetime) -> pl.DataFrame:
         pl.col("session").is_between(first, day),
         pl.col("scope") == "market",
         pl.col("known_at") <= moment,
+        pl.col("names").cast(pl.Float64) * LIKE_NAMES >= names,
+        pl.col("names").cast(pl.Float64) <= names * LIKE_NAMES,
     )
     return rows.select(columns).collect().sort("session")
 
@@ -365,7 +370,9 @@ def _market_facts(view: ScanView) -> list[Fact]:
 
     def rank(name: str) -> str:
         value = market[name]
-        return f"higher than {100 * value:.0f} % of {days} evenings" if value is not None else ""
+        if value is not None:
+            return f"higher than {100 * value:.0f} % of {days} evenings"
+        return f"{days} like evenings before: too few to compare with"
 
     priced = market["priced_frac"]
     return [
