@@ -45,6 +45,9 @@ LEFT, RIGHT, TOP, GAP, AXIS = 74.0, 96.0, 92.0, 30.0, 46.0
 """Pixels around and between panels."""
 _LEAST_WIDTH, _MOST_WIDTH, _SESSION_WIDTH = 1240.0, 2400.0, 9.0
 
+_LABEL_ROOM = 52.0
+"""px: a label as wide as "28 Dec" in the figures' type, and air beside it."""
+
 
 @dataclasses.dataclass(frozen=True)
 class Candles:
@@ -224,7 +227,8 @@ class FlowFigure(Drawing):
 
     def ticks(self) -> tuple[list[int], list[str]]:
         """Positions and labels of the sessions worth naming: no two labels touch."""
-        return session_ticks(self.sessions, self.plot_width / (len(self.sessions) + 0.6))
+        cell = self.plot_width / (len(self.sessions) + 0.6)
+        return session_ticks(self.sessions, cell, room=_LABEL_ROOM)
 
     def figure(self) -> go.Figure:
         """A new Plotly figure."""
