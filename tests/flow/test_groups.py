@@ -105,8 +105,8 @@ def test_share_breadth_and_surprise_equal_a_plain_loop():
     scale = max(1.4826 * mad * 20 / 19.2, 0.01)
     assert last["short_z"] == pytest.approx((y[-1] - middle) / scale, rel=1e-9)
     assert last["status"] == "ready"
-    score = math.tanh(last["short_z"] / 2)
-    expected = "buying" if score >= 0.35 else "selling" if score <= -0.35 else "neutral"
+    z = last["short_z"]
+    expected = "buying" if z >= 1 else "selling" if z <= -1 else "neutral"
     assert last["pressure_label"] == expected
     assert set(found["status"][:15]) == {"warming"}
     assert set(found["pressure_label"][:15]) == {"insufficient"}

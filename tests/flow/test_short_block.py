@@ -157,11 +157,10 @@ def test_defect_14_turnover_is_no_pressure(market) -> None:
     assert found["pressure_label"] == "neutral"
 
 
-def test_defect_16_labels_follow_one_threshold_of_the_score(market) -> None:
+def test_defect_16_labels_follow_one_threshold(market) -> None:
     rows = daily_rows(market.inputs(DAYS[-40:]), FLOW).filter(pl.col("status") == "ready")
-    for score, label in rows.select("pressure_score", "pressure_label").iter_rows():
-        wanted = "buying" if score > 0.35 else "selling" if score < -0.35 else "neutral"
-        assert label == wanted
+    for z, label in rows.select("short_z", "pressure_label").iter_rows():
+        assert label == ("buying" if z >= 1 else "selling" if z <= -1 else "neutral")
     assert set(rows["pressure_label"]) == {"buying", "selling", "neutral"}
 
 

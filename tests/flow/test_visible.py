@@ -10,7 +10,7 @@ import pytest
 
 from flow.market_files import sessions
 from tapemill.clock import FixedClock, eastern_ns, known_at_expr
-from tapemill.contracts import contract
+from tapemill.contracts import Quality, contract
 from tapemill.flow.evening import evening_of, sessions_before
 from tapemill.flow.visible import evening_inputs
 from tapemill.lake import Lake
@@ -150,6 +150,19 @@ def test_a_bar_that_came_days_late_cuts_the_run(lake) -> None:
     assert np.isnan(early.panel.close[0, column])
     assert late.panel.close[0, column] == 777.0
     assert early.panel.close[0, early.panel.column(DAYS[0])] == 100.0
+
+
+def test_levels_that_know_later_splits_are_left_out(lake) -> None:
+    lake.tables.replace("silver.short_volume", short([day("SPY", one, 60, 100) for one in DAYS]))
+    bars = [bar(one, 100.0) for one in DAYS]
+    for row in bars[:4]:
+        row["quality"] = int(Quality.ADJUSTED)
+    frame = pl.DataFrame(bars, schema_overrides={"ts": UTC_US, "known_at": UTC_US})
+    lake.tables.replace("silver.equity_bars_1d", contract("silver.equity_bars_1d").conform(frame))
+    (inputs,) = evening_inputs(lake, DAYS, lookback=20)
+    close = inputs.panel.close[0, inputs.panel.column(DAYS[0]) :]
+    assert np.isnan(close[:4]).all()
+    assert (close[4:-1] == 100.0).all()
 
 
 def test_a_split_counts_from_its_ex_date(lake) -> None:

@@ -20,6 +20,7 @@ from tapemill.contracts import contract
 from tapemill.flow.evening import as_of_column, sessions_before
 from tapemill.flow.panel import Matrix
 from tapemill.flow.robust import CONSISTENCY, mad_factor, prior_median_mad
+from tapemill.flow.short_block import pressure_label
 
 if TYPE_CHECKING:
     from tapemill.settings.declaration import FlowSettings
@@ -258,15 +259,6 @@ def _status() -> pl.Expr:
 
 
 def _label(flow: FlowSettings) -> pl.Expr:
-    """As a symbol's: ±`label_enter` of tanh(z / 2); insufficient when thin or warming."""
-    score = (pl.col("short_z") / 2).tanh()
+    """As a symbol's; insufficient when thin or warming."""
     thin = ~(pl.col("weight_coverage_frac") >= COVERAGE_GATE).fill_null(value=False)
-    return (
-        pl.when(thin | score.is_null())
-        .then(pl.lit("insufficient"))
-        .when(score >= flow.label_enter)
-        .then(pl.lit("buying"))
-        .when(score <= -flow.label_enter)
-        .then(pl.lit("selling"))
-        .otherwise(pl.lit("neutral"))
-    )
+    return pl.when(thin).then(pl.lit("insufficient")).otherwise(pressure_label(flow))

@@ -19,10 +19,7 @@ from tapemill.flow.surprise import median_volume, share_surprise, volume_surpris
 from tapemill.refine.symbology import finra_symbol
 from tapemill.settings.declaration import FlowSettings
 
-__all__ = ["PRESSURE_GUIDE", "row_places", "short_block"]
-
-PRESSURE_GUIDE = 0.35
-"""Pressure scores beyond it are called buying or selling; z about ±0.73."""
+__all__ = ["pressure_label", "row_places", "short_block"]
 
 _FACTS = ("finra_symbol", "short_source", "short_volume", "short_exempt_volume", "total_volume")
 
@@ -60,7 +57,7 @@ def short_block(inputs: EveningInputs, cells: pl.DataFrame, flow: FlowSettings) 
     place = row_places(inputs.short, cells, panel)
     facts = (inputs.short[name].gather(place) for name in _FACTS)
     found = cells.select("symbol", "session").with_columns(*facts, **measured)
-    return _named(found).drop("baseline", "usual")
+    return _named(found, flow).drop("baseline", "usual")
 
 
 def _taken(matrix: Matrix, at: tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]) -> pl.Series:
@@ -93,7 +90,7 @@ def row_places(rows: pl.DataFrame, cells: pl.DataFrame, panel: Panel) -> pl.Seri
     return taken.set(taken < 0, None).cast(pl.UInt32)
 
 
-def _named(found: pl.DataFrame) -> pl.DataFrame:
+def _named(found: pl.DataFrame, flow: FlowSettings) -> pl.DataFrame:
     """The columns that follow from facts and surprises."""
     short, total = pl.col("short_volume"), pl.col("total_volume")
     traded = total > 0
@@ -115,11 +112,19 @@ def _named(found: pl.DataFrame) -> pl.DataFrame:
         .then(pl.lit("warming"))
         .otherwise(pl.lit("ready")),
         pressure_score=score,
-        pressure_label=pl.when(score > PRESSURE_GUIDE)
-        .then(pl.lit("buying"))
-        .when(score < -PRESSURE_GUIDE)
-        .then(pl.lit("selling"))
-        .when(score.is_null())
+        pressure_label=pressure_label(flow),
+    )
+
+
+def pressure_label(flow: FlowSettings) -> pl.Expr:
+    """What a ``short_z`` is called: buying or selling from `pressure_label_z` on, else neutral."""
+    z = pl.col("short_z")
+    return (
+        pl.when(z.is_null())
         .then(pl.lit("insufficient"))
-        .otherwise(pl.lit("neutral")),
+        .when(z >= flow.pressure_label_z)
+        .then(pl.lit("buying"))
+        .when(z <= -flow.pressure_label_z)
+        .then(pl.lit("selling"))
+        .otherwise(pl.lit("neutral"))
     )

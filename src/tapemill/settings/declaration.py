@@ -233,6 +233,10 @@ class FlowSettings(msgspec.Struct, frozen=True, kw_only=True):
     pressure_weight: Annotated[
         float, _about("Weight of short-share pressure in the composite", "weight", ge=0)
     ] = 0.6
+    pressure_label_z: Annotated[
+        float,
+        _about("Surprise (z) of the short share from which it is called pressure", "scales", gt=0),
+    ] = 1.0
     label_enter: Annotated[float, _about("Score at which a label begins", "score", gt=0, le=1)] = (
         0.35
     )
