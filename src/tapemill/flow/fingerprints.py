@@ -1,8 +1,9 @@
 """What each evening was computed from, as a digest: an evening is stale when its digest moved.
 
 A digest covers the facts that the evening could see and no others, so a file that is restated a
-year later makes later evenings stale and leaves the earlier ones alone. Rows of silver follow from
-raw objects and code: which objects, and how many rows of each became known when, says it all.
+year later makes later evenings stale and leaves the earlier ones alone. It is made of the values
+themselves, when they became known and when they ceased to hold: a row may vanish without a
+successor, and one raw object may change what is made of another.
 """
 
 from __future__ import annotations
@@ -24,12 +25,22 @@ from tapemill.refine.recipe import digest_of
 if TYPE_CHECKING:
     from tapemill.lake import Lake
 
-__all__ = ["Seen", "evening_digests", "seen", "window_digests"]
+__all__ = ["Seen", "evening_digests", "joined_digests", "seen", "window_digests"]
+
+_UNREAD = (
+    *("source", "raw_sha256", "ordinal", "version", "known_at", "superseded_at"),
+    *("ts", "year", "month"),
+    # Verdicts over other rows, which later arrivals change; no evening reads them.
+    *("reconciled", "quality"),
+)
+_KINDS = {"reference.adjustments": "split"}
+"""Rows that evenings read, where they do not read all: a dividend changes none."""
+_ODD = 0x9E3779B97F4A7C15
 
 
 @dataclasses.dataclass(frozen=True)
 class Seen:
-    """Per day of a dataset: when parts of it became known, ascending, and their digests."""
+    """Per day of a dataset: when parts of it came or went, ascending, and their digests."""
 
     days: tuple[datetime.date, ...]
     parts: Mapping[datetime.date, tuple[tuple[datetime.datetime, str], ...]]
@@ -42,29 +53,54 @@ class Seen:
             *(
                 part
                 for day in self.days[begin:end]
-                for known_at, part in self.parts[day]
-                if known_at <= moment
+                for happened, part in self.parts[day]
+                if happened <= moment
             )
         )
 
 
 def seen(lake: Lake, dataset: str) -> Seen:
-    """Read which raw objects stand behind each day of a silver dataset, and since when."""
-    day = day_column(contract(dataset))
+    """Read what each day of a silver dataset holds, since when and until when."""
+    declared = contract(dataset)
+    rows = lake.tables.scan(dataset)
+    if dataset in _KINDS:
+        rows = rows.filter(pl.col("kind") == _KINDS[dataset])
+    read = [name for name in declared.schema.names() if name not in _UNREAD]
     counted = (
-        lake.tables.scan(dataset)
-        .group_by(pl.col(day).alias("day"), "known_at", "raw_sha256")
-        .len()
+        rows.select("known_at", "superseded_at", day=day_column(declared), hashed=_hash(read))
+        .group_by("day", "known_at", "superseded_at")
+        .agg(pl.len(), pl.col("hashed").sum())
         .collect(engine="streaming")
-        .sort("day", "known_at", "raw_sha256")
+    )
+    events = pl.concat(
+        [
+            counted.select("day", "len", "hashed", happened=name, gone=pl.lit(gone))
+            for name, gone in (("known_at", False), ("superseded_at", True))
+        ]
+    )
+    # What came together is one part, whatever became of its rows later.
+    ordered = (
+        events.drop_nulls("happened")
+        .group_by("day", "happened", "gone")
+        .agg(pl.col("len", "hashed").sum())
+        .sort("day", "happened", "gone")
     )
     parts: dict[datetime.date, tuple[tuple[datetime.datetime, str], ...]] = {}
-    for of_day, rows in itertools.groupby(counted.iter_rows(), key=lambda row: row[0]):
-        parts[of_day] = tuple(
-            (known_at, digest_of(of_day, known_at, *(f"{raw}:{n}" for _, _, raw, n in members)))
-            for known_at, members in itertools.groupby(rows, key=lambda row: row[1])
+    lines = ordered.iter_rows()
+    for day, of_day in itertools.groupby(lines, key=lambda row: row[0]):
+        parts[day] = tuple(
+            (happened, digest_of(day, happened, *(value for row in rows for value in row[2:])))
+            for happened, rows in itertools.groupby(of_day, key=lambda row: row[1])
         )
     return Seen(tuple(sorted(parts)), parts)
+
+
+def _hash(columns: Sequence[str]) -> pl.Expr:
+    """64 bits of a row; sums of them tell sets of rows apart, in whatever order they are read."""
+    hashed = pl.lit(0, dtype=pl.UInt64)
+    for place, name in enumerate(columns):
+        hashed = hashed * pl.lit(_ODD, dtype=pl.UInt64) + pl.col(name).hash(seed=place)
+    return hashed
 
 
 def evening_digests(
@@ -106,3 +142,8 @@ def window_digests(made: Mapping[str, str], window: int, *knobs: object) -> dict
         unit: digest_of(*knobs, *(made[one] for one in units[max(0, place - window) : place + 1]))
         for place, unit in enumerate(units)
     }
+
+
+def joined_digests(first: Mapping[str, str], second: Mapping[str, str]) -> dict[str, str]:
+    """One digest a unit of two that have the same units."""
+    return {unit: digest_of(digest, second[unit]) for unit, digest in first.items()}

@@ -12,13 +12,13 @@ from tapemill.contracts import contract
 from tapemill.flow.composite import composite_rows
 from tapemill.flow.daily import daily_rows
 from tapemill.flow.evening import sessions_before
-from tapemill.flow.fingerprints import evening_digests, window_digests
+from tapemill.flow.fingerprints import evening_digests, joined_digests, window_digests
 from tapemill.flow.groups import group_rows
 from tapemill.flow.inputs import EveningInputs
 from tapemill.flow.macro import macro_rows
 from tapemill.flow.scan import scan_lookback, scan_rows
 from tapemill.flow.signals import current_signals, new_revisions, register_version
-from tapemill.flow.visible import daily_lookback, evening_inputs
+from tapemill.flow.visible import READ_BEFORE, daily_lookback, evening_inputs
 from tapemill.refine.recipe import Kitchen, Plan, Product, Recipe, digest_of
 from tapemill.settings import FlowSettings, Settings
 
@@ -56,6 +56,9 @@ _DAILY_SEES = (
 )
 """What an evening is computed from."""
 
+_MEMBERS = "reference.memberships"
+_EVER = 36_500
+
 _MACRO_LOOKBACK = 252
 
 
@@ -76,10 +79,10 @@ def _evenings(kitchen: Kitchen) -> list[datetime.date]:
 def _reaches(sees: Sequence[str], lookback: int) -> dict[str, int]:
     """Dataset → calendar days before an evening that can change its row: generous, never short.
 
-    Weeks, settlements and memberships are few, and all of them count.
+    Memberships have no end, and all of them count.
     """
-    by_session = {"silver.short_volume", "silver.equity_bars_1d", "silver.tape_5m"}
-    return {name: lookback * 8 // 5 + 30 if name in by_session else 36_500 for name in sees}
+    reach = lookback * 8 // 5 + 30 + READ_BEFORE.days
+    return {name: _EVER if name == _MEMBERS else reach for name in sees}
 
 
 def _from_inputs(
@@ -139,9 +142,7 @@ def _plan_macro(kitchen: Kitchen, version: str) -> Plan:
 
 
 def _plan_groups(kitchen: Kitchen, version: str) -> Plan:
-    memberships = kitchen.lake.tables.scan("reference.memberships").collect()
-    listed = digest_of(*(str(row) for row in memberships.sort(memberships.columns).iter_rows()))
-
+    memberships = kitchen.lake.tables.scan(_MEMBERS).collect()
     window = kitchen.settings.flow.baseline_sessions
 
     def make(units: Sequence[str]) -> Product:
@@ -150,10 +151,11 @@ def _plan_groups(kitchen: Kitchen, version: str) -> Plan:
         return Product(group_rows(daily, memberships, days, kitchen.settings.flow))
 
     made = kitchen.lake.control.builds.fingerprints("gold.flow_daily")
-    knobs = (version, _flow(kitchen.settings), listed)
     if memberships.is_empty():
         return Plan({}, make)
-    return Plan(window_digests(made, window, *knobs), make)
+    listed = evening_digests(kitchen.lake, _days(list(made)), {_MEMBERS: _EVER})
+    windows = window_digests(made, window, version, _flow(kitchen.settings))
+    return Plan(joined_digests(windows, listed), make)
 
 
 def _plan_composite(kitchen: Kitchen, version: str) -> Plan:

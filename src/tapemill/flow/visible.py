@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from tapemill.clock import calendar
+from tapemill.contracts import Quality
 from tapemill.contracts.columns import TAPE_SUMS
 from tapemill.flow.evening import as_of_column, evening_of, sessions_before
 from tapemill.flow.inputs import EveningInputs
@@ -28,10 +29,12 @@ if TYPE_CHECKING:
     from tapemill.lake import Lake
     from tapemill.settings import FlowSettings
 
-__all__ = ["daily_lookback", "evening_inputs"]
+__all__ = ["READ_BEFORE", "daily_lookback", "evening_inputs"]
 
-_WEEKS = 14
-"""Enough to know a tier where only the newest weeks count."""
+READ_BEFORE = datetime.timedelta(days=190)
+"""Weeks and settlements that began so long before the first session are read too: enough to know a
+tier and the newest settlement whatever the lookback."""
+_RUNNING_WEEK = datetime.timedelta(days=6)
 _DAY = ("symbol", "session")
 _TAPE_VOLUMES = ("buy_volume", "sell_volume", "unclassified_volume", "bulk_volume")
 
@@ -74,7 +77,7 @@ def evening_inputs(
     bars = _bars(lake, sessions)
     splits = _splits(lake, sessions)
     tape = _tape_buckets(lake, sessions, whole=whole)
-    stamps = tape.select("session", "known_at").unique().collect()
+    stamps = tape.select("session", "known_at", "superseded_at").unique().collect()
     cuts = [] if as_of is not None else _late(short.rows, bars, splits, stamps, sessions)
     memberships = lake.tables.scan("reference.memberships").collect()
     weeks = _weeks(lake, sessions, whole=whole)
@@ -101,9 +104,11 @@ def evening_inputs(
 
 
 def _bars(lake: Lake, sessions: Sequence[datetime.date]) -> pl.DataFrame:
+    """Daily bars as they traded. A level that its source adjusted knows splits still to come."""
+    as_traded = pl.col("quality") & int(Quality.ADJUSTED) == 0
     return (
         lake.tables.scan("silver.equity_bars_1d", start=sessions[0], end=sessions[-1])
-        .filter(pl.col("session").is_between(sessions[0], sessions[-1]))
+        .filter(pl.col("session").is_between(sessions[0], sessions[-1]), as_traded)
         .select(*_DAY, "close", "high", "low", "volume", "known_at", "superseded_at")
         .collect()
     )
@@ -142,14 +147,15 @@ def _daily_tape(buckets: pl.LazyFrame) -> pl.DataFrame:
 
 
 def _weeks(lake: Lake, sessions: Sequence[datetime.date], *, whole: bool) -> pl.DataFrame:
-    """OTC weeks of the whole lookback, or the few before it that tell a name's tier."""
-    first = sessions[0] - datetime.timedelta(weeks=0 if whole else _WEEKS)
+    """OTC weeks of the whole lookback, or those before it too that tell a name's tier."""
+    # A week may begin on a holiday before its first session.
+    first = sessions[0] - (_RUNNING_WEEK if whole else READ_BEFORE)
     rows = lake.tables.scan("silver.otc_weekly", start=first, end=sessions[-1])
     return rows.filter(pl.col("week_start").is_between(first, sessions[-1])).collect()
 
 
 def _interest(lake: Lake, sessions: Sequence[datetime.date], *, whole: bool) -> pl.DataFrame:
-    first = sessions[0] - datetime.timedelta(days=60)
+    first = sessions[0] - READ_BEFORE
     rows = lake.tables.scan("silver.short_interest", start=first, end=sessions[-1])
     return rows.filter(
         pl.lit(whole) & pl.col("settlement_date").is_between(first, sessions[-1])
@@ -171,19 +177,21 @@ def _late(
     stamps: pl.DataFrame,
     sessions: Sequence[datetime.date],
 ) -> list[datetime.datetime]:
-    """Moments at which a fact became known that earlier evenings of its due date did not see."""
+    """Moments at which a fact came or went after the evening that would normally see it first."""
     due = pl.DataFrame({"session": sessions}).with_columns(
         own=as_of_column(), next=as_of_column().shift(-1)
     )
     found: list[datetime.datetime] = []
     for rows, when in ((short, "own"), (stamps, "own"), (bars, "next"), (splits, "own")):
-        late = (
-            rows.select("session", "known_at")
-            .unique()
-            .join(due, on="session")
-            .filter(pl.col("known_at") > pl.col(when))
+        moments = pl.concat(
+            [
+                rows.select("session", moment="known_at"),
+                # A fact may go without a successor that would tell of it.
+                rows.select("session", moment="superseded_at").drop_nulls(),
+            ]
         )
-        found += late["known_at"].to_list()
+        late = moments.unique().join(due, on="session").filter(pl.col("moment") > pl.col(when))
+        found += late["moment"].to_list()
     return sorted(set(found))
 
 
