@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 import polars as pl
@@ -83,8 +83,8 @@ def fill(lake: Lake, facts: Facts) -> None:
     lake.control.builds.record_many("silver.short_volume", units, ns=1)
 
 
-def make_gold(lake: Lake, targets: Sequence[str] | None = None) -> BuildReport:
-    return build(lake, Settings(), lake.clock, targets, recipes=GOLD_RECIPES)
+def make_gold(lake: Lake, progress: Callable[[int, int, str], None] | None = None) -> BuildReport:
+    return build(lake, Settings(), lake.clock, progress=progress, recipes=GOLD_RECIPES)
 
 
 def gold_of(lake: Lake, name: str, day: dt.date | None = None) -> pl.DataFrame:

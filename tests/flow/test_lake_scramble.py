@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import importlib
 import itertools
 
 import polars as pl
@@ -94,3 +95,26 @@ def test_the_lake_is_full_enough_to_show_something(whole) -> None:
     assert scan["eligible"].sum() > 10
     assert scan["otc_tier"].count() > 10
     assert scan["sector"].count() > 10
+
+
+def test_small_batches_make_the_same(whole, facts, tmp_path, monkeypatch) -> None:
+    """A year of a whole market is made in parts that fit into memory."""
+    module = importlib.import_module("tapemill.refine.build")
+    monkeypatch.setattr(module, "_EVENING_ROWS", 30 * 23)
+    lake = open_lake(tmp_path / "lake", facts)
+    parts: list[str] = []
+    make_gold(lake, progress=lambda done, total, target: parts.append(target))
+    for name in TABLES:
+        assert parts.count(name) >= (4 if name != "gold.flow_macro" else 2), name
+        assert not differences(gold_of(lake, name), gold_of(whole, name)), name
+    lake.close()
+
+
+def test_a_file_of_a_date_without_session_stops_no_evening(tmp_path) -> None:
+    facts = {"silver.short_volume": MARKETS["gone"]["silver.short_volume"].head(40)}
+    saturday = pl.lit(dt.date(2023, 11, 4))
+    odd = facts["silver.short_volume"].head(1).with_columns(session=saturday)
+    lake = open_lake(tmp_path / "lake", {"silver.short_volume": pl.concat([*facts.values(), odd])})
+    made = {one.target: one.built for one in make_gold(lake).targets}
+    assert made["gold.flow_scan"] == facts["silver.short_volume"]["session"].n_unique()
+    lake.close()

@@ -18,9 +18,7 @@ Codes = npt.NDArray[np.int16]
 """Shape (evenings, symbols)."""
 
 _TIER_DAYS = 182
-"""A tier is known from weeks at most so old …"""
-_TIER_GAP_DAYS = 140
-"""… and a longer hole between two weeks ends it: publication takes up to five weeks."""
+"""A tier is known from weeks at most so old."""
 
 
 def sectors_of(
@@ -53,7 +51,9 @@ def tiers_of(
     """Code of each symbol's tier in its newest week known on each evening; −1 where unknown."""
     codes = np.full((len(days), len(symbols)), -1, dtype=np.int16)
     week, tier = pl.col("week_start"), pl.col("tier")
-    broken = (tier != tier.shift()) | ((week - week.shift()).dt.total_days() > _TIER_GAP_DAYS)
+    # The next week came when the one before was too old: the evenings between knew no tier.
+    ended = (week.shift() + pl.duration(days=_TIER_DAYS)).cast(pl.Datetime("us", "UTC"))
+    broken = (tier != tier.shift()) | (pl.col("known_at") > ended)
     runs = (
         otc.filter(pl.col("symbol").is_in(list(symbols)))
         .select("symbol", "week_start", "tier", "known_at")

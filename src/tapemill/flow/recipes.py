@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 import msgspec
 import polars as pl
 
+from tapemill.clock import calendar
 from tapemill.contracts import contract
 from tapemill.flow.composite import composite_rows
 from tapemill.flow.daily import daily_rows
@@ -71,9 +72,11 @@ def _days(units: Sequence[str]) -> list[datetime.date]:
 
 
 def _evenings(kitchen: Kitchen) -> list[datetime.date]:
-    """Sessions that have any row of FINRA: they have an evening."""
+    """Sessions that have any row of FINRA: they have an evening; another date has none."""
     made = kitchen.lake.control.builds.fingerprints("silver.short_volume")
-    return _days(list(made))
+    exchange = calendar("XNYS")
+    first, last = exchange.coverage
+    return [day for day in _days(list(made)) if first <= day <= last and exchange.is_session(day)]
 
 
 def _reaches(sees: Sequence[str], lookback: int) -> dict[str, int]:

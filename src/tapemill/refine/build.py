@@ -31,6 +31,10 @@ Progress = Callable[[int, int, str], None]
 _WRITER = "build"
 _BATCH_ROWS = 2_000_000
 """Input rows of one swap: bounds memory when a month holds a whole market."""
+_EVENING_ROWS = 1_500_000
+"""The same of a table of evenings, whose rows are wider than their inputs."""
+_MARKET = "silver.short_volume"
+"""Of the inputs of an evening the one that has a row for each of its names."""
 _EVERYTHING = 0.5
 """From this share of stale symbols on, the table is swapped whole."""
 
@@ -230,15 +234,24 @@ def _batches(lake: Lake, recipe: Recipe, stale: Sequence[str]) -> Iterator[list[
 def _batch_size(lake: Lake, recipe: Recipe, units: Sequence[str]) -> int:
     """Sessions whose input rows stay under the bound, by the statistics of the files."""
     first, last = datetime.date.fromisoformat(units[0]), datetime.date.fromisoformat(units[-1])
-    rows = 0
+    rows = 0.0
     for name in recipe.inputs:
-        if name.startswith("bronze.") and lake.tables.exists(name):
-            files = lake.tables.files(name)
-            inside = (pl.col("max.session") >= first) & (pl.col("min.session") <= last)
-            if {"min.session", "max.session"} <= set(files.columns):
-                files = files.filter(inside.fill_null(value=True))
-            rows += int(files["num_records"].sum())
-    return max(1, len(units) * _BATCH_ROWS // max(rows, _BATCH_ROWS))
+        counts = name.startswith(("bronze.", "gold.")) or name == _MARKET
+        if counts and lake.tables.exists(name):
+            rows += _rows_between(lake.tables.files(name), first, last)
+    bound = _EVENING_ROWS if recipe.target.startswith("gold.") else _BATCH_ROWS
+    return max(1, int(len(units) * bound / max(rows, bound)))
+
+
+def _rows_between(files: pl.DataFrame, first: datetime.date, last: datetime.date) -> float:
+    """About how many rows of the files lie between two days, both included."""
+    if not {"min.session", "max.session"} <= set(files.columns):
+        return float(files["num_records"].sum())
+    low, high = pl.col("min.session"), pl.col("max.session")
+    inside = pl.min_horizontal(high, pl.lit(last)) - pl.max_horizontal(low, pl.lit(first))
+    part = (inside.dt.total_days() + 1).clip(0) / ((high - low).dt.total_days() + 1)
+    # A file without the statistic may hold any day.
+    return float(files.select((pl.col("num_records") * part.fill_null(1.0)).sum()).item())
 
 
 def _swap(lake: Lake, recipe: Recipe, batch: Sequence[str], product: Product) -> None:
