@@ -84,6 +84,18 @@ def test_symbols_come_out_in_house_style(lake) -> None:
     assert {classes[name] for name in classes if name != "BRK.B"} == {"preferred", "warrant"}
 
 
+def test_two_spellings_of_a_name_are_one(lake) -> None:
+    """Not a sum, and not whichever row came last."""
+    rows = [day("BRK/B", DAYS[0], 60, 100), day("BRK.B", DAYS[0], 70, 90)]
+    rows += [day("BRK.B", DAYS[1], 30, 50), day("SPY", DAYS[1], 1, 2)]
+    lake.tables.replace("silver.short_volume", short(rows))
+    (inputs,) = evening_inputs(lake, DAYS[:2], lookback=20)
+    assert inputs.panel.symbols == ("BRK.B", "SPY")
+    assert inputs.symbols["symbol"].to_list() == ["BRK.B", "SPY"]
+    assert inputs.short.sort("session", "symbol")["total_volume"].to_list() == [100, 50, 2]
+    assert inputs.panel.short_volume[0, -2:].tolist() == [60, 30]
+
+
 def test_a_restated_row_is_seen_only_from_its_arrival_on(lake) -> None:
     arrived = evening_of(DAYS[5]) - dt.timedelta(hours=1)
     rows = [day("SPY", one, 60, 100) for one in DAYS if one != DAYS[2]]

@@ -40,6 +40,16 @@ _SHARED = (
 )
 """Code behind every evening."""
 
+_BLOCKS = (
+    "tapemill.flow.daily",
+    "tapemill.flow.short_block",
+    "tapemill.flow.tape_block",
+    "tapemill.flow.otc_block",
+    "tapemill.flow.price_block",
+    "tapemill.flow.interest_block",
+)
+"""Code behind a row of gold.flow_daily, and so behind a signal: a change is a new version."""
+
 _SCAN_SEES = (
     "silver.short_volume",
     "silver.equity_bars_1d",
@@ -210,15 +220,7 @@ GOLD_RECIPES: dict[str, Recipe] = {
             "gold.flow_daily",
             _DAILY_SEES,
             "session",
-            (
-                *_SHARED,
-                "tapemill.flow.daily",
-                "tapemill.flow.short_block",
-                "tapemill.flow.tape_block",
-                "tapemill.flow.otc_block",
-                "tapemill.flow.price_block",
-                "tapemill.flow.interest_block",
-            ),
+            (*_SHARED, *_BLOCKS),
             _from_inputs("gold.flow_daily", _DAILY_SEES, daily_lookback, _daily, whole=True),
         ),
         Recipe(
@@ -234,6 +236,7 @@ GOLD_RECIPES: dict[str, Recipe] = {
             "session",
             (
                 *_SHARED,
+                *_BLOCKS,
                 "tapemill.flow.composite",
                 "tapemill.flow.confidence",
                 "tapemill.flow.labels",

@@ -36,11 +36,14 @@ class ShortRows:
         ``place`` (row of `names`), ``session``, ``consolidated``, volumes (Float64), ``known_at``,
         ``superseded_at``.
     names : pl.DataFrame
-        ``symbol`` (sorted) and ``finra_symbol``.
+        ``symbol`` (sorted, each once) and ``finra_symbol``.
+    twice : bool
+        Whether any symbol came under two spellings.
     """
 
     rows: pl.DataFrame
     names: pl.DataFrame
+    twice: bool = False
 
     def visible(self, moment: datetime.datetime, last: datetime.date) -> ShortRows:
         """One row a symbol and session up to `last`, as known at `moment`."""
@@ -50,6 +53,10 @@ class ShortRows:
             pl.col("session") <= last,
             superseded.is_null() | (superseded > moment),
         )
+        if self.twice:
+            # Two spellings of one name in one file are one fact: the larger, never their sum.
+            fact = ["place", "session", "facility"]
+            seen = seen.sort(*fact, *_VALUES[::-1]).unique(fact, keep="last", maintain_order=True)
         return ShortRows(_one_a_day(seen), self.names)
 
     def present(self) -> pl.DataFrame:
@@ -95,6 +102,7 @@ def read_short_rows(lake: Lake, sessions: Sequence[datetime.date]) -> ShortRows:
             # As integers: twelve thousand names repeat on every session.
             pl.col("symbol").cast(pl.Categorical),
             "session",
+            pl.col("facility").cast(pl.Enum([_CONSOLIDATED, *FACILITIES])),
             consolidated=pl.col("facility") == _CONSOLIDATED,
             **{name: pl.col(name).cast(pl.Float64) for name in _VALUES},
             known_at="known_at",
@@ -106,13 +114,16 @@ def read_short_rows(lake: Lake, sessions: Sequence[datetime.date]) -> ShortRows:
     names = (
         pl.DataFrame({"finra_symbol": distinct.cast(pl.String), "code": distinct.to_physical()})
         .with_columns(symbol=massive_symbol(pl.col("finra_symbol")))
-        .sort("symbol")
+        .sort("symbol", "finra_symbol")
     )
+    house = names.unique("symbol", keep="first", maintain_order=True)
     place = np.zeros(int(names["code"].max() or 0) + 1, dtype=np.int32)  # type: ignore[arg-type]
-    place[names["code"].to_numpy()] = np.arange(names.height, dtype=np.int32)
+    place[names["code"].to_numpy()] = house["symbol"].search_sorted(names["symbol"]).to_numpy()
     places = pl.Series("place", place[rows["symbol"].to_physical().to_numpy()], dtype=pl.Int32)
     return ShortRows(
-        rows.with_columns(places).drop("symbol"), names.select("symbol", "finra_symbol")
+        rows.with_columns(places).drop("symbol"),
+        house.select("symbol", "finra_symbol"),
+        twice=house.height < names.height,
     )
 
 
@@ -134,6 +145,7 @@ def _one_a_day(rows: pl.DataFrame) -> pl.DataFrame:
         .group_by(day)
         .agg(
             pl.col(_VALUES).sum(),
+            facility=pl.col("facility").first(),
             consolidated=pl.lit(value=False),
             known_at=pl.col("known_at").max(),
             superseded_at=pl.lit(None, dtype=rows.schema["superseded_at"]),
