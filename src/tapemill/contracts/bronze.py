@@ -256,6 +256,16 @@ BRONZE = (
         row_checks=(
             RowCheck("shares_negative", pl.col("shares") >= 0, "shares are not negative"),
             RowCheck("symbol_empty", pl.col("symbol").str.len_chars() > 0, "a symbol is given"),
+            RowCheck(
+                "trades_negative",
+                (pl.col("trades") >= 0).fill_null(value=True),
+                "trades are not negative",
+            ),
+            RowCheck(
+                "notional_negative",
+                (pl.col("notional") >= 0).fill_null(value=True),
+                "dollars are not negative",
+            ),
             RowCheck("not_a_monday", pl.col("week_start").dt.weekday() == 1, "weeks start Mondays"),
             RowCheck(
                 "published_before_week_end",
@@ -288,6 +298,11 @@ BRONZE = (
         known_at="short_interest_publication",
         row_checks=(
             RowCheck("negative", pl.col("short_interest") >= 0, "a position is not negative"),
+            RowCheck(
+                "average_daily_volume_negative",
+                (pl.col("average_daily_volume") >= 0).fill_null(value=True),
+                "a volume is not negative",
+            ),
             RowCheck("symbol_empty", pl.col("symbol").str.len_chars() > 0, "a symbol is given"),
         ),
     ),

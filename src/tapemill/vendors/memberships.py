@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import polars as pl
 
 from tapemill.contracts import contract
@@ -14,6 +16,8 @@ __all__ = ["read_memberships"]
 _DATASET = "bronze.imported_memberships"
 _REQUIRED = ("group", "kind", "symbol", "valid_from")
 _COLUMNS = ("group", "kind", "symbol", "weight", "valid_from", "valid_to")
+_REPEATED = re.compile(r"_duplicated_\d+$")
+"""What the CSV reader adds to the name of a column that it has met before."""
 _ALSO = {"weight_frac": "weight"}
 
 
@@ -31,22 +35,26 @@ def read_memberships(content: bytes, *, name: str = "") -> Shaped:
     """
     table = read_table(content.removeprefix(b"\xef\xbb\xbf"), name=name)
     renamed = {column: _spelled(column) for column in table.columns}
-    if len(set(renamed.values())) != len(renamed):
+    told = [column for column in renamed.values() if column in _COLUMNS]
+    if len(set(told)) != len(told):
         raise FileFormatError("a column occurs twice", where=name, next_step="keep one of them")
-    fields = table.rename(renamed).with_row_index("ordinal").cast({"ordinal": pl.Int64()})
-    for missing in (column for column in _REQUIRED if column not in fields.columns):
+    for missing in (column for column in _REQUIRED if column not in told):
         raise FileFormatError(
             f"no column {missing}; it has {', '.join(table.columns)}",
             where=name,
             next_step=did_you_mean(missing, table.columns)
             or f"columns: {', '.join(_COLUMNS)}; weight and valid_to may be absent",
         )
+    # Chosen before it is numbered: a file may have a column of that name.
+    kept = [pl.col(column).alias(said) for column, said in renamed.items() if said in _COLUMNS]
+    fields = _as_text(table.select(kept), told, name)
+    fields = fields.with_row_index("ordinal").cast({"ordinal": pl.Int64()})
     declared = contract(_DATASET)
     rows = with_fields(fields, _COLUMNS)
     values: list[Value] = [
         number("weight", "weight_frac"),
         day("valid_from", "valid_from", required=True),
-        day("valid_to", "valid_to"),
+        day("valid_to", "valid_to", open_end=True),
     ]
     typed = rows.select(
         "ordinal",
@@ -60,9 +68,23 @@ def read_memberships(content: bytes, *, name: str = "") -> Shaped:
     unused = [column for column in renamed.values() if column not in _COLUMNS]
     frame, rejected, notes = checked(declared, fields, typed, key=("group", "symbol", "valid_from"))
     ignored = (f"columns not read: {', '.join(unused)}",) if unused else ()
-    return frame, rejected, (*ignored, *notes)
+    empty = () if fields.height else ("it has a header and no rows",)
+    return frame, rejected, (*ignored, *empty, *notes)
+
+
+def _as_text(table: pl.DataFrame, columns: list[str], name: str) -> pl.DataFrame:
+    """The columns as text; Parquet may hold anything in them."""
+    for column in columns:
+        dtype = table.schema[column]
+        if dtype.is_nested() or dtype in (pl.Binary, pl.Object):
+            raise FileFormatError(
+                f"the column {column} holds {dtype}, not text, numbers or dates",
+                where=name,
+                next_step="write it as text",
+            )
+    return table.select(pl.col(column).cast(pl.String) for column in columns)
 
 
 def _spelled(column: str) -> str:
-    plain = column.strip().lower()
+    plain = _REPEATED.sub("", column.strip().lower())
     return _ALSO.get(plain, plain)

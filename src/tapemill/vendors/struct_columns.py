@@ -67,6 +67,7 @@ def struct_columns(array: bytes, shape: Shape) -> dict[str, pl.Series]:
     """
     head = array[:_SLICE_BYTES]
     usual = tuple(field for field in shape if not field[2] or b'"%b"' % field[0].encode() in head)
+    usual = usual or shape[:1]
     try:
         gathered = _gather(_slices(array), usual)
     except msgspec.DecodeError:  # a rare field further down, a wrong cut, or truly no such rows

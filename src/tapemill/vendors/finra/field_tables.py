@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import dataclasses
 import io
 import re
@@ -18,6 +19,7 @@ from tapemill.vendors.rows import REJECTED, Field, read_rows
 __all__ = ["FieldTable", "read_fields"]
 
 _BARE_CRD = re.compile(rb'("firmCRDNumber"\s*:\s*)(\d+)')
+_GZIP = b"\x1f\x8b"
 _SHOWN = 5
 
 
@@ -64,9 +66,11 @@ def read_fields(
     FileFormatError
         The content is none of these, is cut, or lacks a required field.
     """
-    if body_kind(content) in ("html", "xml"):
+    if body_kind(content) in ("html", "xml") or b"\0" in content or content[:2] == _GZIP:
         raise _not_this(content, name)
     bare = content.removeprefix(b"\xef\xbb\xbf").strip()
+    if not bare:
+        raise FileFormatError("the file is empty", where=name, next_step="download it again")
     if bare[:1] in (b"[", b"{"):
         return _json(bare, known, required, name)
     return _delimited(bare, known, required, name)
@@ -90,14 +94,13 @@ def _delimited(
             next_step="keep one of them",
         )
     quote = None if separator == "|" else '"'
-    if quote is None:
-        odd = next((x for x in lines[1:] if x.count(b"|") != len(columns) - 1), None)
-        if odd is not None:
-            raise FileFormatError(
-                f"truncated or broken: the row {excerpt(odd)!r} has not {len(columns)} fields",
-                where=name,
-                next_step="download the file again",
-            )
+    odd = _odd_row(lines[1:], len(columns), separator, quote)
+    if odd is not None:
+        raise FileFormatError(
+            f"truncated or broken: the row {excerpt(odd)!r} has not {len(columns)} fields",
+            where=name,
+            next_step="download the file again",
+        )
     try:
         table = pl.read_csv(
             io.BytesIO(b"\n".join(lines[1:])),
@@ -115,16 +118,28 @@ def _delimited(
             where=name,
             next_step="download the file again",
         ) from error
-    return _table(table.with_row_index("ordinal"), columns, spelled, name)
+    return _table(table, columns, spelled)
 
 
-def _table(
-    table: pl.DataFrame, columns: Sequence[str], spelled: Mapping[str, str], name: str
-) -> FieldTable:
+def _odd_row(lines: Sequence[bytes], count: int, separator: str, quote: str | None) -> bytes | None:
+    """The first row that has not `count` fields; the reader would fill a short one with nulls."""
+    if quote is None or not any(b'"' in line for line in lines):
+        mark = separator.encode()
+        return next((line for line in lines if line.count(mark) != count - 1), None)
+    text = (line.decode("utf-8", "replace") + "\n" for line in lines)
+    try:
+        rows = csv.reader(text, delimiter=separator, strict=True)
+        odd = next((row for row in rows if len(row) != count), None)
+    except csv.Error as error:
+        return f"… {error}".encode()
+    return None if odd is None else separator.join(odd).encode()
+
+
+def _table(table: pl.DataFrame, columns: Sequence[str], spelled: Mapping[str, str]) -> FieldTable:
     unused = [column for column in columns if column not in spelled.values()]
-    kept = table.select(
-        pl.col("ordinal").cast(pl.Int64), *(c for c in columns if c in spelled.values())
-    )
+    # Chosen before it is numbered: a file may have a column of that name.
+    kept = table.select(c for c in columns if c in spelled.values()).with_row_index("ordinal")
+    kept = kept.cast({"ordinal": pl.Int64()})
     notes = [f"columns not read: {', '.join(unused)}"] if unused else []
     if kept.is_empty():
         notes.append("it has a header and no rows, which says nothing about any week or symbol")
@@ -150,9 +165,8 @@ def _json(content: bytes, known: Sequence[Field], required: Sequence[str], name:
     if not typed.count:
         notes.append("its list has no rows, which says nothing about any week or symbol")
     elif typed.frame.height:
-        present = [
-            c for c in typed.frame.columns if typed.frame[c].null_count() < typed.frame.height
-        ]
+        fields = typed.frame.drop("ordinal")
+        present = [c for c in fields.columns if fields[c].null_count() < fields.height]
         _require(present, required, present, name)
     # Whole numbers and exact decimals came as text or Int64; one form for what follows.
     text = typed.frame.with_columns(pl.all().exclude("ordinal").cast(pl.String))
@@ -186,6 +200,12 @@ def _require(
     present: Sequence[str], required: Sequence[str], header: Sequence[str], name: str
 ) -> None:
     missing = [field for field in required if field not in present]
+    if missing and len(header) == 1 and any(mark in header[0] for mark in ";\t"):
+        raise FileFormatError(
+            f"its fields are parted neither by | nor by commas: {header[0]!r}",
+            where=name,
+            next_step="write it with | or commas, or as JSON",
+        )
     if missing:
         raise FileFormatError(
             f"no field {', '.join(missing)}; it has {', '.join(header[:12]) or 'none'}",

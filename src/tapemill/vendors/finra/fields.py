@@ -19,6 +19,8 @@ Value = tuple[pl.Expr, pl.Expr]
 """A typed column, and the reason (String, null where sound) for which a row has no value in it."""
 
 _WHOLE = r"^-?\d{1,18}(\.0*)?$"
+_DAY = r"^(19|20|21)\d\d-\d\d?-\d\d?$"
+_OPEN_END = "9999-12-31"
 _NUMBER = r"^-?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?$"
 
 
@@ -38,9 +40,12 @@ def _text(field: str) -> pl.Expr:
     return pl.when(stripped != "").then(stripped)
 
 
-def day(field: str, name: str, *, required: bool = False) -> Value:
-    """An ISO date."""
-    value = pl.col(field).str.to_date("%Y-%m-%d", strict=False)
+def day(field: str, name: str, *, required: bool = False, open_end: bool = False) -> Value:
+    """An ISO date of the years 1900 to 2199; with `open_end` also 9999-12-31."""
+    plain = pl.col(field).str.contains(_DAY)
+    if open_end:
+        plain = plain | (pl.col(field) == _OPEN_END)
+    value = pl.when(plain).then(pl.col(field)).str.to_date("%Y-%m-%d", strict=False)
     return _told(field, name, value, "not_a_date", required=required)
 
 
@@ -64,7 +69,10 @@ def whole(field: str, name: str) -> Value:
 def number(field: str, name: str) -> Value:
     """A finite number."""
     plain = pl.when(pl.col(field).str.contains(_NUMBER)).then(pl.col(field))
-    return _told(field, name, plain.cast(pl.Float64, strict=False), "not_a_number")
+    value = plain.cast(pl.Float64, strict=False)
+    # 1e400 is written as a number and is none.
+    value = pl.when(value.is_finite()).then(value)
+    return _told(field, name, value, "not_a_number")
 
 
 def _told(field: str, name: str, value: pl.Expr, fault: str, *, required: bool = False) -> Value:

@@ -18,7 +18,7 @@ from tapemill.clock import calendar
 from tapemill.clock.reporting import monday_of
 from tapemill.errors import FileFormatError, UnknownNameError, UsageError, did_you_mean
 from tapemill.vendors.finra.field_tables import FieldTable, read_fields
-from tapemill.vendors.finra.fields import Shaped, with_fields
+from tapemill.vendors.finra.fields import Shaped, day, with_fields
 from tapemill.vendors.finra.query import WEEKLY_SUMMARY
 from tapemill.vendors.finra.requests import FIRM_TYPES, SYMBOL_TYPES
 from tapemill.vendors.finra.weekly import WEEKLY_FIELDS, tier_of, weekly_rows
@@ -96,8 +96,8 @@ def _with_weeks(
         note = f"{untold:,} rows name no week: taken as the week of {monday}, as asked"
         return rows.with_columns(weekStartDate=filled, week_inferred=pl.lit(value=False)), [note]
     published = pl.coalesce("initialPublishedDate", "lastUpdateDate")
-    dates = rows.select(published=published.str.to_date("%Y-%m-%d", strict=False)).to_series()
-    mondays = {day: _publication_monday(day) for day in dates.drop_nulls().unique()}
+    dates = rows.select(published=published).select(day("published", "published")[0]).to_series()
+    mondays = {one: _publication_monday(one) for one in dates.drop_nulls().unique()}
     monday_column = dates.replace_strict(mondays, default=None, return_dtype=pl.Date)
     days = (
         pl.when(tier_of("tierIdentifier", "tierDescription") == "T1")
@@ -125,14 +125,14 @@ def _with_weeks(
     return filled_in.drop("_monday", "_week"), notes
 
 
-def _publication_monday(day: date) -> date | None:
-    """Monday on which, but for a holiday, `day`'s publication was due; None for a restatement.
+def _publication_monday(published: date) -> date | None:
+    """Monday on which, but for a holiday, the publication was due; None for a restatement.
 
     Publications slip by a day, or past a closed Monday. Any other weekday is the date of a
     restatement, which tells nothing of the week.
     """
-    monday = monday_of(day)
-    if day.weekday() <= _TUESDAY:
+    monday = monday_of(published)
+    if published.weekday() <= _TUESDAY:
         return monday
     exchange = calendar("XNYS")
     first, last = exchange.coverage
@@ -142,16 +142,16 @@ def _publication_monday(day: date) -> date | None:
 
 def _monday(option: str, name: str) -> date:
     try:
-        day = date.fromisoformat(option)
+        monday = date.fromisoformat(option)
     except ValueError:
-        day = None
-    if day is None or day.weekday() != 0:
+        monday = None
+    if monday is None or monday.weekday() != 0:
         raise UsageError(
             f"week={option} is not the date of a Monday",
             where=name,
             next_step="weeks are named by their Monday, holiday or not: --map week=2025-11-10",
         )
-    return day
+    return monday
 
 
 def _with_kinds(
@@ -164,6 +164,13 @@ def _with_kinds(
             f"there is no summary type {option!r}",
             where=name,
             next_step=did_you_mean(option, _KINDS) or f"known: {', '.join(_KINDS)}",
+        )
+    others = set(rows["summaryTypeCode"].drop_nulls()) & set(_KINDS)
+    if option is not None and others - {option}:
+        raise UsageError(
+            f"summary={option} contradicts the file, whose rows name other summary types",
+            where=name,
+            next_step="leave the option out",
         )
     if untold.is_empty():
         return rows, []
@@ -198,11 +205,17 @@ def _with_kinds(
 def _asked_kind(asked: Mapping[str, Any]) -> str | None:
     """The one summary type that a recorded request asked for."""
     found: set[str] = set()
-    for entry in asked.get("compareFilters") or []:
-        if entry.get("fieldName") == "summaryTypeCode" and entry.get("compareType") == "EQUAL":
+    for entry in _of_kind(asked.get("compareFilters")):
+        if entry.get("compareType") == "EQUAL":
             found.add(str(entry.get("fieldValue")))
-    for entry in asked.get("domainFilters") or []:
-        if entry.get("fieldName") == "summaryTypeCode":
-            found |= {str(value) for value in entry.get("values") or []}
+    for entry in _of_kind(asked.get("domainFilters")):
+        values = entry.get("values")
+        found |= {str(value) for value in values} if isinstance(values, list) else set()
     only = found.pop() if len(found) == 1 else None
     return only if only in _KINDS else None
+
+
+def _of_kind(filters: object) -> list[dict[str, Any]]:
+    """Filters of the summary type; anybody may have written the file, so nothing is taken as so."""
+    entries = filters if isinstance(filters, list) else []
+    return [x for x in entries if isinstance(x, dict) and x.get("fieldName") == "summaryTypeCode"]
