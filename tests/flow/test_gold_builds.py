@@ -9,6 +9,9 @@ import pytest
 
 from acceptance.shell import Shell
 from flow.market_files import market, sessions, write
+from tapemill.flow import current_signals
+from tapemill.lake import Lake
+from tapemill.lake.control import this_process
 
 DAYS = sessions(date(2024, 3, 4), 26)
 LAST = DAYS[-1]
@@ -121,3 +124,18 @@ def test_parameters_make_a_new_version_and_leave_the_old_rows(shell, filled, mon
     monkeypatch.delenv("TAPEMILL_FLOW_LABEL_ENTER")
     shell.ok("build", "gold.composite_signal")
     assert shell.scan("gold.composite_signal").height == both.height
+    # Taken up again, the first version is the one in use.
+    lake = Lake.open(shell.lake)
+    in_use = current_signals(lake).select("inference_version").unique().collect().item()
+    lake.close()
+    assert in_use == old["inference_version"][0]
+
+
+def test_a_scan_reads_what_is_there_while_another_builds(shell, filled) -> None:
+    lake = Lake.open(shell.lake)
+    token = lake.control.claims.claim("build|gold.flow_scan", this_process("build"), 60.0)
+    try:
+        assert shell.ok("scan", "flow", LAST)["market"]["names"] > 0
+    finally:
+        lake.control.claims.release("build|gold.flow_scan", token)
+        lake.close()

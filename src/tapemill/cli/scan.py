@@ -17,6 +17,7 @@ from tapemill.cli.options import (
     parse_symbols,
 )
 from tapemill.cli.output import count, print_json, print_line, print_table
+from tapemill.errors import ConflictError
 
 if TYPE_CHECKING:
     import datetime as dt
@@ -95,7 +96,12 @@ def _build(place: Workplace, *, quiet: bool) -> None:
     from tapemill.cli.recipes import build_all
 
     with StepProgress("build", quiet=quiet) as bar:
-        build_all(place, ["gold.flow_scan", "gold.flow_macro"], None if quiet else bar.step)
+        try:
+            build_all(place, ["gold.flow_scan", "gold.flow_macro"], None if quiet else bar.step)
+        except ConflictError:
+            # Somebody else builds the same: what is there already can be read meanwhile.
+            if not place.lake.tables.exists("gold.flow_scan"):
+                raise
 
 
 def _newest(place: Workplace) -> dt.date:

@@ -24,25 +24,32 @@ _STAMPS = ("inference_version", "revision", "input_digest")
 
 
 def register_version(lake: Lake, signal: str, code_digest: str, flow: FlowSettings) -> str:
-    """The inference version of this code with these parameters; noted when it is new."""
+    """The inference version of this code with these parameters.
+
+    It is noted when another one was in use before, be it new or taken up again.
+    """
     version = inference_version(code_digest, flow)
-    known = lake.tables.scan(_VERSIONS).filter(
-        pl.col("inference_version") == version, pl.col("signal") == signal
-    )
-    if known.collect().is_empty():
+    if _last_registered(lake, signal) != version:
+        sequence = (lake.tables.committed(_VERSIONS, "build") or 0) + 1
         row = pl.DataFrame(
             {
                 "inference_version": [version],
                 "signal": [signal],
                 "code_digest": [code_digest],
                 "parameters": [parameters_json(flow)],
+                "registration": [sequence],
                 "registered_at": [datetime.fromtimestamp(lake.clock.now_ns() / 1e9, UTC)],
             },
             schema=contract(_VERSIONS).schema,
         )
-        sequence = (lake.tables.committed(_VERSIONS, "build") or 0) + 1
         lake.tables.append(_VERSIONS, row, writer="build", sequence=sequence)
     return version
+
+
+def _last_registered(lake: Lake, signal: str) -> str:
+    registered = lake.tables.scan(_VERSIONS).filter(pl.col("signal") == signal)
+    last = registered.sort("registration").select("inference_version").last().collect()
+    return str(last.item()) if last.height else ""
 
 
 def current_signals(lake: Lake, version: str | None = None) -> pl.LazyFrame:
@@ -60,9 +67,7 @@ def current_signals(lake: Lake, version: str | None = None) -> pl.LazyFrame:
         Rows of ``gold.composite_signal``, one a symbol and session.
     """
     if version is None:
-        registered = lake.tables.scan(_VERSIONS).filter(pl.col("signal") == _TABLE)
-        last = registered.sort("registered_at").select("inference_version").last().collect()
-        version = last.item() if last.height else ""
+        version = _last_registered(lake, _TABLE)
     rows = lake.tables.scan(_TABLE).filter(pl.col("inference_version") == version)
     newest = pl.col("revision") == pl.col("revision").max().over(*_EVENING)
     return rows.filter(newest)
