@@ -10,15 +10,19 @@ from typing import Any
 import polars as pl
 
 from tapemill.clock import calendar
+from tapemill.clock.reporting import monday_of, settlement_dates
 from tapemill.contracts import contract
 from tapemill.errors import UnknownNameError, did_you_mean
 from tapemill.intake import offered_names
 from tapemill.lake import Lake
+from tapemill.lake.control import MARKET
 from tapemill.lake.control.cells import COMPLETE
 from tapemill.refine import RECIPES
+from tapemill.vendors.finra import WEEKLY
 
 __all__ = ["Event", "Story", "tell_story"]
 
+_PERIOD_DAYS = ("week_start", "settlement_date")
 EPOCH = dt.datetime(1970, 1, 1)  # noqa: DTZ001  shown as UTC, kept without a zone
 
 
@@ -73,38 +77,61 @@ def tell_story(lake: Lake, dataset: str, symbol: str, session: dt.date) -> Story
     """
     aliases = offered_names()
     name = contract(aliases.get(dataset, dataset)).name
+    day = contract(name).event_column
+    if day == "week_start":
+        session = monday_of(session)
     family = _family(name)
     sources = [one for one in family if one.startswith("bronze.")]
     derived = [one for one in family if not one.startswith("bronze.")]
     events: list[Event] = []
     verdicts: list[str] = []
     for source in sources:
-        # Gold speaks of the house's symbols, FINRA's own files of BRK/B.
-        asked = symbol.replace(".", "/") if source == "bronze.finra_short_volume" else symbol
-        cell = lake.control.ledger.cell(source, asked, session)
-        told = lake.control.why(source, asked, session, derived=derived)
-        events += [Event(_moment(e.at_ns), e.kind.value, e.summary) for e in told]
-        if cell.updated_ns is not None or told:
-            reason = f" ({cell.reason})" if cell.reason else ""
-            done = "complete" if cell.state in COMPLETE else "not complete"
-            verdicts.append(
-                f"{source}: {cell.state.name.lower()}{reason}, {cell.rows:,} rows, "
-                f"{cell.versions} different answers, {done}"
-            )
+        for asked, whose in _cells(source, symbol).items():
+            cell = lake.control.ledger.cell(source, asked, session)
+            told = lake.control.why(source, asked, session, derived=derived)
+            events += [Event(_moment(e.at_ns), e.kind.value, e.summary) for e in told]
+            if cell.updated_ns is not None or (told and not whose):
+                reason = f" ({cell.reason})" if cell.reason else ""
+                done = "complete" if cell.state in COMPLETE else "not complete"
+                verdicts.append(
+                    f"{source}{whose}: {cell.state.name.lower()}{reason}, {cell.rows:,} rows, "
+                    f"{cell.versions} different answers, {done}"
+                )
     for table in derived:
-        events += _versions(lake, table, symbol, session)
+        events += _versions(lake, table, symbol, session, day)
     events += _quarantined(lake, family, symbol, session)
     if not events:
         _require_known(lake, symbol)
-        closed = calendar("CMES" if "futures" in name else "XNYS").closed_reason(session)
         verdicts = [
             "nothing was ever planned, fetched or imported for this cell"
-            + (f": {session} is no session ({closed})" if closed else "; `tapemill fetch` can")
+            + (_never(name, day, session) or "; `tapemill fetch` can")
         ]
     events = list(dict.fromkeys(events))
     dated = sorted((e for e in events if e.at), key=lambda e: e.at or EPOCH)
     timeless = [e for e in events if not e.at]
     return Story(name, symbol, session, "; ".join(verdicts), (*dated, *timeless))
+
+
+def _cells(source: str, symbol: str) -> dict[str, str]:
+    """Cells of a source that speak of a symbol, as the ledger calls them, and whose they are."""
+    # Gold speaks of the house's symbols, FINRA's own files of BRK/B.
+    if source == "bronze.finra_short_volume":
+        return {symbol.replace(".", "/"): ""}
+    if source == WEEKLY:
+        return {symbol: "", f"{MARKET}firms": " of firms", f"{MARKET}firms{symbol}": " of firms"}
+    return {symbol: ""}
+
+
+def _never(name: str, day: str, session: dt.date) -> str:
+    """Why there can be nothing of a date; empty where there can."""
+    if day == "week_start":
+        return f" of the week from Monday {session}; `tapemill fetch` can"
+    exchange = calendar("CMES" if "futures" in name else "XNYS")
+    if day == "settlement_date":
+        settled = settlement_dates(exchange, session, session)
+        return "" if settled else f": {session} is no settlement date of short interest"
+    closed = exchange.closed_reason(session)
+    return f": {session} is no session ({closed})" if closed else ""
 
 
 def _family(name: str) -> list[str]:
@@ -137,16 +164,21 @@ def _moment(ns: int) -> dt.datetime:
     return moment.replace(microsecond=rest // 1000)
 
 
-def _versions(lake: Lake, table: str, symbol: str, session: dt.date) -> list[Event]:
-    """Versions of the cell's rows in a derived table, or its coverage verdict."""
+def _versions(lake: Lake, table: str, symbol: str, session: dt.date, day: str) -> list[Event]:
+    """Versions of the cell's rows in a derived table, or its coverage verdict.
+
+    A week or a settlement date is told of only where it was asked for, by `day`: gold's session
+    that falls on its date knew nothing of it yet.
+    """
     if not lake.tables.exists(table):
         return []
     declared = contract(table)
     names = declared.schema.names()
-    if "symbol" not in names or "session" not in names:
+    dated = day if day in _PERIOD_DAYS else "session"
+    if "symbol" not in names or dated not in names:
         return []
     rows = lake.tables.scan(table).filter(
-        pl.col("symbol") == symbol, pl.col("session") == pl.lit(session)
+        pl.col("symbol") == symbol, pl.col(dated) == pl.lit(session)
     )
     if table == "silver.coverage":
         found = rows.select("dataset", "state", "reasons", "present", "expected").collect()
