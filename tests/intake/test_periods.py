@@ -15,6 +15,7 @@ from tapemill.clock import eastern_ns
 from tapemill.errors import DateError, UsageError
 from tapemill.intake.catalogue import offer
 from tapemill.lake.control import CellState
+from tapemill.refine.build import build
 from tapemill.world import Market
 
 WEEKLY, INTEREST = "bronze.finra_otc_weekly", "bronze.finra_short_interest"
@@ -95,6 +96,31 @@ def test_tier_1_first_and_the_rest_two_weeks_later(at, market):
     again = rows_of(place).unique(facts)
     assert again.height == 2 * len(market.symbols)
     assert again.join(first, on=facts, how="semi").height == first.height
+
+
+def test_the_same_bytes_again_are_the_same_facts_in_silver(at):
+    """An unchanged page lands anew: it witnesses what the vendor still held on a later day."""
+    place, once = at(TIER_2, 18), at(FINAL, 18)
+    place.run("otc_firms", None, WEEK, WEEK)
+    before = rows_of(place)
+    go(place, FINAL, 18)
+    place.run("otc_firms", None, WEEK, WEEK)
+    after = rows_of(place)
+    assert set(after["raw_sha256"]) == set(before["raw_sha256"])
+    assert after.height == 2 * before.height
+    assert after.unique(["raw_sha256", "ordinal", "ts_recv"]).height == after.height
+    once.run("otc_firms", None, WEEK, WEEK)
+    silver = []
+    for bench in (place, once):
+        build(bench.lake, bench.settings, bench.clock, ["silver.otc_weekly"])
+        silver.append(bench.lake.tables.scan("silver.otc_weekly").collect())
+    own = ["ts_recv", "raw_sha256", "ordinal"]
+    kept = [frame.drop([name for name in own if name in frame.columns]) for frame in silver]
+    assert kept[0].equals(kept[1])
+    assert kept[0]["version"].max() == 1
+    # Asked for by --again nothing lands, and once complete nothing is asked.
+    report = place.run("otc_firms", None, WEEK, WEEK, again=True)
+    assert (report.calls, report.rows, rows_of(place).height) == (1, 0, after.height)
 
 
 def test_a_week_is_known_from_its_publication_on(at):

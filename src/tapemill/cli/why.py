@@ -20,7 +20,9 @@ DATASET is a bronze or silver name, or the short name used by fetch.
 def run(
     dataset: Annotated[str, typer.Argument(help="Dataset.", metavar="DATASET")],
     symbol: Annotated[str, typer.Argument(help="Ticker.", metavar="SYMBOL")],
-    session: Annotated[str, typer.Argument(help="Session, or a day of a week, YYYY-MM-DD.", metavar="SESSION")],
+    session: Annotated[
+        str, typer.Argument(help="Session, or a day of a week, YYYY-MM-DD.", metavar="SESSION")
+    ],
     as_json: Json = False,
     lake: LakePath = None,
     config: Config = None,
