@@ -19,7 +19,6 @@ __all__ = ["TAPE_INPUTS", "plan_tape"]
 
 _TICKS = "bronze.massive_tape_5m"
 _MINUTES = "silver.equity_bars_1m"
-_BEHIND_MINUTES = ("bronze.massive_bars_1m", "bronze.imported_bars_1m")
 TAPE_INPUTS = (_TICKS, _MINUTES)
 _TOGETHER = 10
 """Sessions made at once: bounds the minutes in memory, the ones before included."""
@@ -29,7 +28,10 @@ def plan_tape(kitchen: Kitchen, version: str) -> Plan:
     """Units are sessions; see :class:`tapemill.refine.recipe.Recipe`."""
     lake, delay = kitchen.lake, kitchen.settings.massive.feed_delay_minutes
     known = calendar("XNYS")
-    ticks, minutes = content(lake, [_TICKS]), content(lake, _BEHIND_MINUTES)
+    ticks = content(lake, [_TICKS])
+    # What silver was made of, not what bronze holds by now: another process may have landed more.
+    made = lake.control.builds.fingerprints(_MINUTES)
+    minutes = {datetime.date.fromisoformat(unit): print_ for unit, print_ in made.items()}
     first, last = known.coverage
     days = [
         day
