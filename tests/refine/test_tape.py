@@ -17,6 +17,7 @@ from tapemill.contracts import contract
 from tapemill.contracts.columns import TAPE_SUMS
 from tapemill.lake import Lake
 from tapemill.refine import build
+from tapemill.refine.recipe import Kitchen
 from tapemill.refine.tape import (
     MINUTE_COLUMNS,
     WARM_UP_SESSIONS,
@@ -24,6 +25,7 @@ from tapemill.refine.tape import (
     tick_tape,
     warm_up,
 )
+from tapemill.refine.tape_plan import plan_tape
 from tapemill.settings import default_settings
 
 XNYS = calendar("XNYS")
@@ -257,6 +259,22 @@ def test_both_modes_stand_side_by_side_and_only_what_changed_is_made_again(lake)
     again = minutes("SPY", DAYS[1], raw="again", received=datetime(2026, 7, 2, tzinfo=UTC))
     land(lake, "bronze.massive_bars_1m", again.with_columns(pl.col("volume") + 1))
     assert built(lake) == 1 + WARM_UP_SESSIONS
+
+
+def test_minutes_that_silver_does_not_hold_yet_stamp_no_sums(lake):
+    """Another process lands minutes between the builds of silver and of the tape."""
+    land(lake, "bronze.massive_bars_1m", minutes("SPY", DAYS[-2], raw="first"))
+    built(lake)
+    kitchen = Kitchen(lake, default_settings())
+    before = plan_tape(kitchen, "v").fingerprints
+    land(lake, "bronze.massive_bars_1m", minutes("SPY", DAYS[-3], raw="second"))
+    land(lake, "bronze.massive_bars_1m", minutes("SPY", LAST, raw="third"))
+    assert plan_tape(kitchen, "v").fingerprints == before
+    built(lake)
+    after = plan_tape(kitchen, "v").fingerprints
+    # The session after the backfilled one has another past now.
+    assert after[DAYS[-2].isoformat()] != before[DAYS[-2].isoformat()]
+    assert set(after) == {day.isoformat() for day in DAYS[-3:]}
 
 
 def test_a_table_is_the_same_however_many_builds_made_it(lake, tmp_path):
