@@ -114,6 +114,11 @@ def test_every_rule_names_its_columns() -> None:
             "last_update_date": pl.Date,
             "settlement_date": pl.Date,
             "valid_from": pl.Date,
+            "ts_gateway": pl.Int64,
+            "valid_from_ns": pl.Int64,
+            "end_ns": pl.Int64,
+            "decision_ns": pl.Int64,
+            "resolved_ns": pl.Int64,
         }
     )
     for name, rule in AVAILABILITY_RULES.items():

@@ -94,6 +94,24 @@ def _received(_delay_minutes: int) -> pl.Expr:
     return pl.col("ts_recv").cast(pl.Datetime("us", "UTC"))
 
 
+def _half_hour_end(_delay_minutes: int) -> pl.Expr:
+    start = -(-pl.col("ts_event") // 1000)
+    return (start + 30 * _BAR_MICROSECONDS).cast(pl.Datetime("us", "UTC"))
+
+
+def _trade_date_end(_delay_minutes: int) -> pl.Expr:
+    return eastern_datetime(pl.col("session"), 17)
+
+
+def _moment(column: str) -> Callable[[int], pl.Expr]:
+    """Rule: the nanoseconds of one column, rounded up to a microsecond."""
+
+    def expression(_delay_minutes: int) -> pl.Expr:
+        return (-(-pl.col(column) // 1000)).cast(pl.Datetime("us", "UTC"))
+
+    return expression
+
+
 AVAILABILITY_RULES: dict[str, AvailabilityRule] = {
     rule.name: rule
     for rule in (
@@ -165,6 +183,37 @@ AVAILABILITY_RULES: dict[str, AvailabilityRule] = {
             ("session",),
             "18:00 New York of the session: the row was computed from what was known by then.",
             _finra_evening,
+        ),
+        AvailabilityRule(
+            "venue_receipt",
+            ("ts_gateway",),
+            "The moment the vendor's gateway at the venue had it.",
+            _moment("ts_gateway"),
+        ),
+        AvailabilityRule("half_hour_end", ("ts_event",), "End of the half hour.", _half_hour_end),
+        AvailabilityRule(
+            "trade_date_end",
+            ("session",),
+            "17:00 New York of the trade date, when Globex closes.",
+            _trade_date_end,
+        ),
+        AvailabilityRule(
+            "level_valid",
+            ("valid_from_ns",),
+            "The moment from which the level stood at this price.",
+            _moment("valid_from_ns"),
+        ),
+        AvailabilityRule(
+            "episode_end", ("end_ns",), "The moment the episode ended.", _moment("end_ns")
+        ),
+        AvailabilityRule(
+            "decision", ("decision_ns",), "The moment of decision.", _moment("decision_ns")
+        ),
+        AvailabilityRule(
+            "outcome_resolved",
+            ("resolved_ns",),
+            "The moment the outcome was known.",
+            _moment("resolved_ns"),
         ),
     )
 }

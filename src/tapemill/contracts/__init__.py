@@ -10,8 +10,10 @@ from tapemill.contracts.bronze import BRONZE
 from tapemill.contracts.dataset import Column, Dataset, RowCheck
 from tapemill.contracts.drift import Drift, compare_fields, unit_changes
 from tapemill.contracts.gold import GOLD
+from tapemill.contracts.levels import LEVEL_DATASETS
 from tapemill.contracts.metrics import Metric
 from tapemill.contracts.ops import OPS
+from tapemill.contracts.orders import BRONZE_ORDERS, SILVER_ORDERS
 from tapemill.contracts.ratios import SplitRatio
 from tapemill.contracts.reference import REFERENCE
 from tapemill.contracts.silver import SILVER, Quality
@@ -32,7 +34,17 @@ __all__ = [
 ]
 
 DATASETS: dict[str, Dataset] = {
-    dataset.name: dataset for dataset in (*BRONZE, *SILVER, *REFERENCE, *GOLD, *OPS)
+    dataset.name: dataset
+    for dataset in (
+        *BRONZE,
+        *BRONZE_ORDERS,
+        *SILVER,
+        *SILVER_ORDERS,
+        *REFERENCE,
+        *GOLD,
+        *LEVEL_DATASETS,
+        *OPS,
+    )
 }
 
 

@@ -31,6 +31,13 @@ KNOWN_AT_RULES = (
     "short_interest_publication",
     "effective_date",
     "flow_evening",
+    "venue_receipt",
+    "half_hour_end",
+    "trade_date_end",
+    "level_valid",
+    "episode_end",
+    "decision",
+    "outcome_resolved",
 )
 
 

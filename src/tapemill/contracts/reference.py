@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import polars as pl
 
-from tapemill.contracts.columns import SYMBOL, VERSIONS
+from tapemill.contracts.columns import SYMBOL, UTC_US, VERSIONS
 from tapemill.contracts.dataset import Column, Dataset, RowCheck
 
 __all__ = ["REFERENCE"]
@@ -124,5 +124,68 @@ REFERENCE = (
         partition="",
         event_column="first_session",
         known_at="finra_evening",
+    ),
+    Dataset(
+        "reference.futures_contracts",
+        "Futures and spreads: tick, multiplier, expiry, by the definitions of the venue.",
+        (
+            SYMBOL,
+            Column("root", pl.String(), "Product, e.g. ES"),
+            Column("kind", pl.String(), "outright, spread or option"),
+            Column("exchange", pl.String(), "MIC of the venue", nullable=True),
+            Column("currency", pl.String(), "Currency of the price", nullable=True),
+            Column("tick_nano", pl.Int64(), "Least price step", "1e-9 points"),
+            Column("tick_size", pl.Float64(), "Least price step", "points"),
+            Column("tick_value", pl.Float64(), "Value of one step", "currency", True),
+            Column("multiplier", pl.Float64(), "Value of one point", "currency", True),
+            Column("expiration_ns", pl.Int64(), "Last trading moment", "ns UTC", True),
+            Column("activation_ns", pl.Int64(), "First trading moment", "ns UTC", True),
+            Column(
+                "evidence",
+                pl.String(),
+                "definition: its own; product: of another contract of its root; prices: greatest"
+                " step that divides every price seen",
+            ),
+            Column("known_at", UTC_US, "When the evidence was known", "us UTC"),
+        ),
+        key=("symbol",),
+        order=("symbol",),
+        partition="",
+        event_column="activation_ns",
+        known_at="venue_receipt",
+    ),
+    Dataset(
+        "reference.futures_rolls",
+        "The dominant outright of each product and trade date, with the volumes that decided it.",
+        (
+            Column("root", pl.String(), "Product, e.g. ES"),
+            Column("session", pl.Date(), "Trade date", "date ET"),
+            Column("symbol", pl.String(), "Outright with the greatest traded volume"),
+            Column("volume", pl.Int64(), "Its volume in the hours counted", "contracts"),
+            Column("share_frac", pl.Float64(), "Of the volume of all outrights", "fraction"),
+            Column("runner_up", pl.String(), "The second", nullable=True),
+            Column("runner_up_volume", pl.Int64(), "Its volume", "contracts", True),
+            Column("hours", pl.String(), "regular, or all where regular hours have no trades"),
+            Column(
+                "rolled_from",
+                pl.String(),
+                "The dominant contract before; null if the same",
+                nullable=True,
+            ),
+            Column("gap_ticks", pl.Float64(), "New minus old price at the roll", "ticks", True),
+            Column("price_ratio", pl.Float64(), "New over old price at the roll", "ratio", True),
+            Column(
+                "gap_evidence",
+                pl.String(),
+                "Minutes in which both traded, or why there are none",
+                nullable=True,
+            ),
+            Column("known_at", UTC_US, "End of the trade date: it decides the next one", "us UTC"),
+        ),
+        key=("root", "session"),
+        order=("root", "session"),
+        partition="",
+        event_column="session",
+        known_at="trade_date_end",
     ),
 )

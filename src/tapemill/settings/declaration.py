@@ -27,6 +27,7 @@ __all__ = [
     "LakeSettings",
     "LandingSettings",
     "LeaseSettings",
+    "LevelsSettings",
     "LogsSettings",
     "MassiveSettings",
     "RetrySettings",
@@ -252,6 +253,81 @@ class FlowSettings(msgspec.Struct, frozen=True, kw_only=True):
     ] = 1
 
 
+class LevelsSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """Levels, approaches and outcomes. `sigma` is the volatility of one minute, in ticks."""
+
+    sigma_minutes: Annotated[
+        int, _about("Minutes behind the volatility (half life)", "min", ge=5, le=390)
+    ] = 30
+    approach_sigma: Annotated[
+        float, _about("Approach band: price this near a zone has come to it", "sigma", gt=0)
+    ] = 1.0
+    approach_min_ticks: Annotated[int, _about("Least approach band", "ticks", ge=1)] = 4
+    touch_sigma: Annotated[float, _about("Touch band around a zone", "sigma", ge=0)] = 0.1
+    touch_min_ticks: Annotated[int, _about("Least touch band", "ticks", ge=0)] = 1
+    leave_sigma: Annotated[
+        float,
+        _about("Leave band: price beyond it has left; wider than the approach", "sigma", gt=0),
+    ] = 1.75
+    leave_min_ticks: Annotated[int, _about("Least leave band", "ticks", ge=1)] = 8
+    merge_sigma: Annotated[
+        float, _about("Levels nearer than this stand in one zone", "sigma", ge=0)
+    ] = 0.25
+    merge_min_ticks: Annotated[int, _about("Least merging distance", "ticks", ge=0)] = 2
+    attempt_gap_minutes: Annotated[
+        int, _about("A later touch begins a new chain of attempts", "min", ge=1)
+    ] = 15
+    barrier_sigma: Annotated[
+        float, _about("Half width of the price range watched in the book", "sigma", ge=0)
+    ] = 0.5
+    barrier_min_ticks: Annotated[int, _about("Least half width of it", "ticks", ge=1)] = 8
+    tape_sigma: Annotated[float, _about("Trades this near a zone belong to it", "sigma", ge=0)] = (
+        1.0
+    )
+    tape_min_ticks: Annotated[int, _about("Least distance of it", "ticks", ge=1)] = 20
+    vacuum_ratio: Annotated[float, _about("Replenishment below it: vacuum", "ratio", ge=0)] = 0.3
+    wall_ratio: Annotated[float, _about("Replenishment above it: wall", "ratio", gt=0)] = 1.5
+    flow_min_contracts: Annotated[
+        float, _about("Net change of the barrier that counts", "contracts", gt=0)
+    ] = 100.0
+    weak_contracts: Annotated[
+        float, _about("Depth of the barrier under which it is weak", "contracts", ge=0)
+    ] = 50.0
+    sweep_gap_ms: Annotated[
+        int, _about("Prints of a sweep follow each other within", "ms", ge=1)
+    ] = 100
+    sweep_multiple: Annotated[
+        float, _about("Size of a sweep, in multiples of the usual trade a second", "ratio", gt=0)
+    ] = 10.0
+    horizons_seconds: Annotated[tuple[int, ...], _about("Horizons of outcomes", "s")] = (
+        60,
+        120,
+        240,
+        480,
+        900,
+    )
+    barrier_multiples: Annotated[
+        tuple[float, ...], _about("Barriers in units of the horizon's volatility", "sigma")
+    ] = (0.5, 1.0, 2.0)
+    barrier_ticks: Annotated[tuple[int, ...], _about("Barriers in ticks", "ticks")] = (4, 8, 16)
+    gap_seconds: Annotated[
+        int, _about("Silence of the whole feed that counts as a gap", "s", ge=1)
+    ] = 300
+    fee_per_side: Annotated[
+        float, _about("Fees of one contract and side, in the contract's currency", "currency", ge=0)
+    ] = 2.25
+    placebos: Annotated[
+        int, _about("Random placebo levels for each real level", "levels", ge=0, le=20)
+    ] = 2
+    round_ticks: Annotated[int, _about("Spacing of round numbers", "ticks", ge=1)] = 100
+    round_ticks_of: Annotated[
+        dict[str, str], _about('Spacing of round numbers by product, in ticks: {ZN = "32"}')
+    ] = field(default_factory=dict)
+    user_file: Annotated[
+        str, _about("CSV of your own levels: symbol, price, name, valid_from, valid_to; or empty")
+    ] = ""
+
+
 class LogsSettings(msgspec.Struct, frozen=True, kw_only=True):
     """Messages on standard error."""
 
@@ -292,6 +368,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     lease: LeaseSettings = LeaseSettings()
     checks: ChecksSettings = ChecksSettings()
     flow: FlowSettings = FlowSettings()
+    levels: LevelsSettings = LevelsSettings()
     logs: LogsSettings = LogsSettings()
     clock: ClockSettings = ClockSettings()
     origins: dict[str, str] = field(default_factory=dict)
