@@ -6,44 +6,17 @@ ticks or in units of the one-minute volatility; signs say which side they favour
 
 from __future__ import annotations
 
-import dataclasses
-from typing import Literal
-
 import polars as pl
 
-from tapemill.contracts.dataset import Column
+from tapemill.contracts.level_context import (
+    APPROACH_FEATURES,
+    CONFLUENCE_FEATURES,
+    CONTEXT_FEATURES,
+    RUNWAY_FEATURES,
+)
+from tapemill.contracts.level_feature import Family, LevelFeature
 
 __all__ = ["LEVEL_FEATURES", "LevelFeature"]
-
-Family = Literal[
-    "barrier", "tape", "imbalance", "approach", "context", "confluence", "runway", "fuel"
-]
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class LevelFeature(Column):
-    """A feature with what a reader must know of it.
-
-    Parameters
-    ----------
-    family : str
-        ``"barrier"``, ``"tape"``, ``"imbalance"``, ``"approach"``, ``"context"``,
-        ``"confluence"``, ``"runway"`` or ``"fuel"``.
-    formula : str
-        How it is computed, in plain signs.
-    window : str
-        Over which time, for example ``"60 s before the decision"``.
-    sign : str
-        What a positive value means; empty where it has no sign.
-    source : str
-        Which part of the book or tape it is made of.
-    """
-
-    family: Family = "context"
-    formula: str = ""
-    window: str = ""
-    sign: str = ""
-    source: str = ""
 
 
 def _feature(
@@ -73,12 +46,8 @@ def _feature(
 
 
 LEVEL_FEATURES: tuple[LevelFeature, ...] = (
-    _feature(
-        "approach",
-        "distance_ticks",
-        "ticks",
-        "Distance of the last trade from the zone",
-        "max(low − p, p − high, 0)",
-        source="trades",
-    ),
+    *APPROACH_FEATURES,
+    *CONTEXT_FEATURES,
+    *CONFLUENCE_FEATURES,
+    *RUNWAY_FEATURES,
 )
