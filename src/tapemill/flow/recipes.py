@@ -27,6 +27,8 @@ __all__ = ["GOLD_RECIPES"]
 
 _SHARED = (
     "tapemill.clock.availability",
+    "tapemill.contracts.flow_daily_metrics",
+    "tapemill.contracts.flow_metric",
     "tapemill.contracts.flow_metrics",
     "tapemill.contracts.gold",
     "tapemill.flow.evening",
