@@ -53,6 +53,3 @@ def flow_metric(
         table,
         guides,
     )
-
-
-_m = _metric

@@ -229,20 +229,19 @@ CONFLUENCE_FEATURES = (
     ),
 )
 
-RUNWAY_FEATURES = tuple(
-    _one(
-        "runway",
-        f"runway_{way}_{unit}",
-        unit,
-        f"Way to the next strong real level in {way} direction; null if none is known",
-        "distance from the far edge of the zone to the nearest level of weight ≥ 0.9"
-        if way == "break"
-        else "distance from the near edge of the zone to the nearest level of weight ≥ 0.9",
-        source=_LEVELS,
-    )
-    for way in ("break", "bounce")
-    for unit in ("ticks", "sigma")
-) + (
+RUNWAY_FEATURES = (
+    *(
+        _one(
+            "runway",
+            f"runway_{way}_{unit}",
+            unit,
+            f"Way to the next strong real level in {way} direction; null if none is known",
+            f"distance from the {edge} edge of the zone to the nearest level of weight ≥ 0.9",
+            source=_LEVELS,
+        )
+        for way, edge in (("break", "far"), ("bounce", "near"))
+        for unit in ("ticks", "sigma")
+    ),
     _one(
         "runway",
         "obstacles_in_runway",
