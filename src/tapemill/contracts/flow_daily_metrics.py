@@ -5,6 +5,7 @@ FINRA publishes no direction of trades: every number about buying and selling is
 
 from __future__ import annotations
 
+from tapemill.contracts.flow_metric import flow_metric as _m
 from tapemill.contracts.metrics import Metric
 
 __all__ = ["DAILY_METRICS"]

@@ -12,6 +12,7 @@ import polars as pl
 
 from tapemill.contracts.dataset import Column
 from tapemill.contracts.flow_daily_metrics import DAILY_METRICS
+from tapemill.contracts.flow_metric import flow_metric as _m
 from tapemill.contracts.metrics import Metric
 
 __all__ = [
