@@ -33,6 +33,7 @@ def flow_metric(
     nullable: bool = True,
     unit: str | None = None,
 ) -> Metric:
+    """A metric whose unit and type follow from its form, unless they are given."""
     kinds: dict[Form, pl.DataType] = {
         "text": pl.String(),
         "date": pl.Date(),
