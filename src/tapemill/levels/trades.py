@@ -1,0 +1,134 @@
+"""Trades as columns, and the silences of a feed."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from tapemill.book.events import NO_PRICE, Events
+from tapemill.errors import ContractError
+
+__all__ = ["FeedSilence", "Gaps", "Trades", "trades_of"]
+
+Array = Any
+
+_SECOND = 1_000_000_000
+_TRADE, _BUYER, _SELLER = ord("T"), ord("B"), ord("A")
+
+
+class Trades(NamedTuple):
+    """Consecutive trades of one instrument, one array a column, all of length n.
+
+    Attributes
+    ----------
+    ts_gateway : int64
+        When the vendor's gateway had it (ns UTC); never decreases.
+    ordinal : int64
+        Position of the record in its feed; grows strictly at one `ts_gateway`.
+    price, size : int32
+        Ticks and contracts.
+    aggressor : int8
+        +1 the buyer, -1 the seller, 0 unknown.
+    """
+
+    ts_gateway: Array
+    ordinal: Array
+    price: Array
+    size: Array
+    aggressor: Array
+
+
+def trades_of(events: Events) -> Trades:
+    """Trades among the records of an order feed.
+
+    Parameters
+    ----------
+    events : Events
+        Records of one instrument in order of arrival.
+
+    Returns
+    -------
+    Trades
+        Its records with action ``T`` and a price, in the same order; fills (``F``) say again what
+        a trade has said and are left out.
+    """
+    at = np.flatnonzero((events.action == _TRADE) & (events.price != NO_PRICE))
+    side = events.side[at]
+    return Trades(
+        events.ts_gateway[at],
+        events.ordinal[at],
+        events.price[at],
+        events.size[at],
+        (side == _BUYER).astype(np.int8) - (side == _SELLER).astype(np.int8),
+    )
+
+
+class Gaps(NamedTuple):
+    """Silences of a feed that were too long, arrays of length n in order.
+
+    Attributes
+    ----------
+    start_ns : int64
+        The last record before the silence (ns UTC).
+    known_ns : int64
+        When the silence had lasted too long, and so could be known (ns UTC).
+    """
+
+    start_ns: Array
+    known_ns: Array
+
+
+class FeedSilence:
+    """Finds where a feed was silent for longer than it may be.
+
+    Parameters
+    ----------
+    gap_seconds : int
+        Longest silence that is none.
+    """
+
+    def __init__(self, gap_seconds: int) -> None:
+        self._gap = gap_seconds * _SECOND
+        self._latest = np.empty(0, np.int64)
+
+    @property
+    def latest_ns(self) -> int | None:
+        """The latest record given (ns UTC), None before the first."""
+        return int(self._latest[0]) if self._latest.size else None
+
+    def advance(self, ts_gateway: Array) -> Gaps:
+        """Take the next records of the feed.
+
+        Parameters
+        ----------
+        ts_gateway : array of int64, shape (n,)
+            Times of the next records, trades or not (ns UTC).
+
+        Returns
+        -------
+        Gaps
+            Silences that one of these records ended.
+
+        Raises
+        ------
+        ContractError
+            When a time lies before the one in front of it.
+        """
+        times = np.concatenate([self._latest, np.asarray(ts_gateway, np.int64)])
+        waits = np.diff(times)
+        if waits.size and waits.min() < 0:
+            place = int(np.argmin(waits)) + 1
+            raise ContractError(
+                f"record at {times[place]} ns follows one at {times[place - 1]} ns",
+                where=f"record {place} of the feed",
+                next_step="give the records in order of arrival",
+            )
+        self._latest = times[-1:].copy()
+        start = times[:-1][waits > self._gap]
+        return Gaps(start, start + self._gap)
+
+    def finish(self, until_ns: int) -> Gaps:
+        """Silence between the latest record and the end of the data, if it was too long."""
+        start = self._latest[until_ns - self._latest > self._gap]
+        return Gaps(start, start + self._gap)
