@@ -6,48 +6,29 @@ ticks or in units of the one-minute volatility; signs say which side they favour
 
 from __future__ import annotations
 
-import polars as pl
-
 from tapemill.contracts.level_context import (
     APPROACH_FEATURES,
     CONFLUENCE_FEATURES,
     CONTEXT_FEATURES,
     RUNWAY_FEATURES,
 )
-from tapemill.contracts.level_feature import Family, LevelFeature
+from tapemill.contracts.level_feature import LevelFeature
+from tapemill.contracts.level_physics import (
+    BARRIER_FEATURES,
+    FUEL_FEATURES,
+    IMBALANCE_FEATURES,
+    TAPE_FEATURES,
+)
 
 __all__ = ["LEVEL_FEATURES", "LevelFeature"]
 
-
-def _feature(
-    family: Family,
-    name: str,
-    unit: str,
-    description: str,
-    formula: str,
-    *,
-    window: str = "at the decision",
-    sign: str = "",
-    source: str = "",
-    dtype: pl.DataType | None = None,
-) -> LevelFeature:
-    return LevelFeature(
-        name,
-        dtype or pl.Float64(),
-        description,
-        unit,
-        True,
-        family=family,
-        formula=formula,
-        window=window,
-        sign=sign,
-        source=source,
-    )
-
-
 LEVEL_FEATURES: tuple[LevelFeature, ...] = (
+    *BARRIER_FEATURES,
+    *TAPE_FEATURES,
+    *IMBALANCE_FEATURES,
     *APPROACH_FEATURES,
     *CONTEXT_FEATURES,
     *CONFLUENCE_FEATURES,
     *RUNWAY_FEATURES,
+    *FUEL_FEATURES,
 )
