@@ -2,6 +2,7 @@
 
 import datetime as dt
 import hashlib
+import random
 
 import polars as pl
 import pytest
@@ -11,6 +12,7 @@ from lake.rows import MINUTE, bars, weekdays
 from tapemill import Lake
 from tapemill.errors import CorruptError, LakeError
 from tapemill.lake.places import open_place
+from tapemill.lake.raw import FileStamp, RawStore
 
 pytestmark = pytest.mark.s3
 DAYS = weekdays(dt.date(2025, 1, 30), 3)
@@ -47,6 +49,26 @@ def test_a_place_in_a_bucket(bucket):
     place.delete("a")
     place.delete("a")
     assert not place.exists("a")
+
+
+def test_a_large_raw_object_goes_and_comes_in_pieces(bucket, tmp_path):
+    store = RawStore(open_place(*bucket))
+    source = tmp_path / "source.dbn"
+    source.write_bytes(random.Random(3).randbytes(12_000_000) + bytes(9_000_000))
+    reference = store.put_file(source)
+    assert store.put_file(source) == reference
+    assert [found.sha256 for found in store] == [reference.sha256]
+    with store.open(reference.sha256) as reader, source.open("rb") as file:
+        while piece := reader.read(1_000_003):
+            assert piece == file.read(1_000_003)
+        assert not file.read(1)
+    store.check(reference.sha256)
+    stamp = FileStamp.of(source)
+    with source.open("ab") as file:
+        file.write(b"more")
+    with pytest.raises(LakeError, match="changed while it was read"):
+        store.put_file(source, stamp=stamp)
+    assert len(list(store)) == 1
 
 
 def test_tables_raw_objects_and_sql(lake, bucket):

@@ -2,13 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any
+import io
+from collections.abc import Iterable, Iterator
+from typing import Any, BinaryIO, cast
 
 from tapemill.errors import LakeError
 from tapemill.lake.places import Stored
 
 __all__ = ["BucketPlace"]
+
+_AHEAD = 4 * 1024**2
+"""Bytes of one request of a reader."""
+
+
+class _ObjectReader(io.RawIOBase):
+    """An object of the store as a raw binary file."""
+
+    def __init__(self, reader: Any) -> None:
+        super().__init__()
+        self._reader = reader
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        piece = bytes(self._reader.read(len(buffer)))
+        buffer[: len(piece)] = piece
+        return len(piece)
+
+    def close(self) -> None:
+        if not self.closed:
+            self._reader.close()
+        super().close()
 
 
 class BucketPlace:
@@ -74,6 +99,20 @@ class BucketPlace:
             raise self._error(error, path) from error
         return True
 
+    def put_new_stream(self, path: str, pieces: Iterable[bytes]) -> bool:
+        """Write in parts; the object appears whole or not at all. Always durable.
+
+        Stores take no condition on an upload in parts, so two writers may both pass: this is for
+        names that tell the content.
+        """
+        if self.exists(path):
+            return False
+        try:
+            self._obstore.put(self._store, path, iter(pieces))
+        except self._failures as error:
+            raise self._error(error, path) from error
+        return True
+
     def get(self, path: str) -> bytes:
         """Read; FileNotFoundError if absent."""
         try:
@@ -83,14 +122,30 @@ class BucketPlace:
         except self._failures as error:
             raise self._error(error, path) from error
 
+    def open(self, path: str) -> BinaryIO:
+        """A reader of content that need not fit into memory; FileNotFoundError if absent."""
+        self.size(path)
+        try:
+            reader = self._obstore.open_reader(self._store, path, buffer_size=_AHEAD)
+        except self._failures as error:
+            raise self._error(error, path) from error
+        return cast("BinaryIO", io.BufferedReader(_ObjectReader(reader), _AHEAD))
+
+    def size(self, path: str) -> int:
+        """Bytes of an object; FileNotFoundError if absent."""
+        try:
+            return int(self._obstore.head(self._store, path)["size"])
+        except FileNotFoundError:
+            raise
+        except self._failures as error:
+            raise self._error(error, path) from error
+
     def exists(self, path: str) -> bool:
         """Whether an object of that name is there."""
         try:
-            self._obstore.head(self._store, path)
+            self.size(path)
         except FileNotFoundError:
             return False
-        except self._failures as error:
-            raise self._error(error, path) from error
         return True
 
     def list(self, prefix: str = "") -> Iterator[Stored]:

@@ -9,9 +9,9 @@ from __future__ import annotations
 import errno
 import itertools
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import NamedTuple, Protocol
+from typing import BinaryIO, NamedTuple, Protocol
 
 from tapemill.errors import LakeError
 
@@ -50,8 +50,20 @@ class Place(Protocol):
         """
         ...
 
+    def put_new_stream(self, path: str, pieces: Iterable[bytes]) -> bool:
+        """:meth:`put_new`, durable, of content that need not fit into memory."""
+        ...
+
     def get(self, path: str) -> bytes:
         """Read; FileNotFoundError if absent."""
+        ...
+
+    def open(self, path: str) -> BinaryIO:
+        """A reader of content that need not fit into memory; FileNotFoundError if absent."""
+        ...
+
+    def size(self, path: str) -> int:
+        """Bytes of an object; FileNotFoundError if absent."""
         ...
 
     def exists(self, path: str) -> bool:
@@ -126,17 +138,20 @@ class LocalPlace:
         """Nothing: a folder needs no credentials."""
         return {}
 
-    def _write_aside(self, path: str, content: bytes, *, durable: bool) -> tuple[Path, Path]:
+    def _write_aside(
+        self, path: str, pieces: Iterable[bytes], *, durable: bool
+    ) -> tuple[Path, Path]:
         target = self.root / path
         self._make_folder(target.parent)
         aside = target.with_name(f".{target.name}.{os.getpid()}.{next(_serial)}{_TEMPORARY}")
         try:
             with aside.open("wb") as file:
-                file.write(content)
+                for piece in pieces:
+                    file.write(piece)
                 if durable:
                     file.flush()
                     os.fsync(file.fileno())
-        except OSError:
+        except BaseException:  # whatever the pieces raise: nobody else would remove the file
             aside.unlink(missing_ok=True)
             raise
         return aside, target
@@ -153,7 +168,7 @@ class LocalPlace:
     def put(self, path: str, content: bytes) -> None:
         """Write atomically and durably, replacing what was there."""
         try:
-            aside, target = self._write_aside(path, content, durable=True)
+            aside, target = self._write_aside(path, (content,), durable=True)
             aside.replace(target)
             _fsync(target.parent)
         except OSError as error:
@@ -161,8 +176,15 @@ class LocalPlace:
 
     def put_new(self, path: str, content: bytes, *, durable: bool = True) -> bool:
         """Write only if nothing is there; False if something was."""
+        return self._put_new(path, (content,), durable=durable)
+
+    def put_new_stream(self, path: str, pieces: Iterable[bytes]) -> bool:
+        """:meth:`put_new`, durable, of content that need not fit into memory."""
+        return self._put_new(path, pieces, durable=True)
+
+    def _put_new(self, path: str, pieces: Iterable[bytes], *, durable: bool) -> bool:
         try:
-            aside, target = self._write_aside(path, content, durable=durable)
+            aside, target = self._write_aside(path, pieces, durable=durable)
             try:
                 os.link(aside, target)
             except FileExistsError:
@@ -178,6 +200,14 @@ class LocalPlace:
     def get(self, path: str) -> bytes:
         """Read; FileNotFoundError if absent."""
         return (self.root / path).read_bytes()
+
+    def open(self, path: str) -> BinaryIO:
+        """A reader of content that need not fit into memory; FileNotFoundError if absent."""
+        return (self.root / path).open("rb")
+
+    def size(self, path: str) -> int:
+        """Bytes of an object; FileNotFoundError if absent."""
+        return (self.root / path).stat().st_size
 
     def exists(self, path: str) -> bool:
         """Whether an object of that name is there."""

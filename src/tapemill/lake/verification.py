@@ -53,7 +53,7 @@ def verify_raw(raw: RawStore, place: Place) -> Iterator[Finding]:
             yield Finding("raw", subject, "this is not the name of a raw object")
             continue
         try:
-            raw.get(sha256)
+            raw.check(sha256)
         except CorruptError as error:
             yield Finding("raw", subject, error.what)
 
