@@ -1,0 +1,400 @@
+"""The compiled walk of trades past zones: states, bounds between which nothing happens, clocks.
+
+Order of things at one moment: rows of the schedule (zones, volatility), then trades, then what
+hangs on the clock alone (timed decisions, gaps, the close).
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+from numba import from_dtype, njit, types
+
+__all__ = [
+    "ABSENT", "APPROACHING", "ARMED", "BANDS", "DECISION", "EPISODE", "FOREVER", "NOW", "SLOT",
+    "TOUCHED", "WAITING", "finish", "walk",
+]  # fmt: skip
+
+FOREVER = np.iinfo(np.int64).max
+"""A moment that does not come; also the ordinal of a decision after every record of its moment."""
+NEVER = np.iinfo(np.int64).min
+
+ABSENT, WAITING, ARMED, APPROACHING, TOUCHED = range(5)
+"""Of a zone: not there; price has not been away yet; price is away; approach; touched approach."""
+
+THROUGH, TURNED, GAP, CLOSE, LEVEL_GONE, END_OF_DATA = range(6)
+
+SLOT = np.dtype(
+    [
+        ("zone", "i8"), ("low", "f8"), ("high", "f8"), ("phase", "i8"), ("direction", "i8"),
+        ("touch", "f8"), ("leave", "f8"), ("episode", "i8"), ("due_ns", "i8"), ("delay", "i8"),
+        ("up_ns", "i8"), ("up_attempt", "i8"), ("up_chain", "i8"),
+        ("down_ns", "i8"), ("down_attempt", "i8"), ("down_chain", "i8"),
+    ]
+)  # fmt: skip
+"""A zone, its approach, and its latest touches from either side."""
+
+EPISODE = np.dtype(
+    [
+        ("zone", "i8"), ("direction", "i8"), ("low", "f8"), ("high", "f8"), ("sigma", "f8"),
+        ("enter_ns", "i8"), ("enter_ordinal", "i8"), ("touch_ns", "i8"), ("touch_ordinal", "i8"),
+        ("end_ns", "i8"), ("reason", "i8"), ("attempt", "i8"), ("chain", "i8"),
+    ]
+)  # fmt: skip
+
+DECISION = np.dtype(
+    [
+        ("decision_ns", "i8"), ("ordinal", "i8"), ("episode", "i8"), ("zone", "i8"),
+        ("delay", "i8"), ("direction", "i8"), ("low", "f8"), ("high", "f8"), ("sigma", "f8"),
+        ("touch_ns", "i8"),
+    ]
+)  # fmt: skip
+
+NOW = np.dtype(
+    [
+        ("price", "i8"), ("priced", "i8"), ("sigma", "f8"), ("floor", "i8"), ("ceiling", "i8"),
+        ("due_ns", "i8"), ("slots", "i8"), ("zone_row", "i8"), ("sigma_row", "i8"),
+        ("gap_row", "i8"), ("episodes", "i8"), ("decisions", "i8"), ("ended", "i8"),
+        ("closed", "i8"), ("full", "i8"), ("alarm_ns", "i8"),
+    ]
+)  # fmt: skip
+"""What the walk carries: last price, sigma, safe range of prices, places in all arrays."""
+
+BANDS = np.dtype(
+    [
+        ("approach_sigma", "f8"), ("approach_ticks", "f8"), ("touch_sigma", "f8"),
+        ("touch_ticks", "f8"), ("leave_sigma", "f8"), ("leave_ticks", "f8"),
+        ("attempt_gap_ns", "i8"), ("close_ns", "i8"),
+    ]
+)  # fmt: skip
+
+_SECOND = 1_000_000_000
+_T: Any = types
+_I = _T.Array(types.int64, 1, "C", readonly=True)
+_P = _T.Array(types.int32, 1, "C", readonly=True)
+_F = _T.Array(types.float64, 1, "C", readonly=True)
+_L = types.int64
+
+
+def _records(dtype: Any) -> Any:
+    return from_dtype(dtype)[::1]
+
+
+@njit(cache=True, nogil=True)
+def _approach(bands: Any, sigma: float) -> Any:
+    return max(bands.approach_ticks, bands.approach_sigma * sigma)
+
+
+@njit(cache=True, nogil=True)
+def _leave(bands: Any, sigma: float) -> Any:
+    """Leave band; never inside the approach band, or an approach could not end."""
+    return max(bands.leave_ticks, bands.leave_sigma * sigma, _approach(bands, sigma))
+
+
+@njit(cache=True, nogil=True)
+def _end(slot: Any, at_ns: int, reason: int, now: Any, log: Any, ended: Any) -> None:
+    """End the approach of a zone, which then waits until price has been away."""
+    log[slot.episode].end_ns = at_ns
+    log[slot.episode].reason = reason
+    ended[now.ended] = slot.episode
+    now.ended += 1
+    slot.phase = WAITING
+    slot.due_ns = FOREVER
+
+
+@njit(cache=True, nogil=True)
+def _enter(slot: Any, ns: int, ordinal: int, now: Any, bands: Any, log: Any) -> None:
+    """Begin an approach with bands as known now."""
+    number = now.episodes
+    now.episodes += 1
+    slot.phase = APPROACHING
+    slot.episode = number
+    slot.touch = max(bands.touch_ticks, bands.touch_sigma * now.sigma)
+    slot.leave = _leave(bands, now.sigma)
+    slot.due_ns = FOREVER
+    row = log[number]
+    row.zone = slot.zone
+    row.direction = slot.direction
+    row.low = slot.low
+    row.high = slot.high
+    row.sigma = now.sigma
+    row.enter_ns = ns
+    row.enter_ordinal = ordinal
+    row.touch_ns = NEVER
+    row.touch_ordinal = FOREVER
+    row.end_ns = FOREVER
+    row.reason = -1
+    row.attempt = 0
+    row.chain = number
+
+
+@njit(cache=True, nogil=True)
+def _decide(slot: Any, ns: int, ordinal: int, now: Any, delays: Any, log: Any, out: Any) -> None:
+    """Put down the decision that is due and the moment of the next one."""
+    episode = log[slot.episode]
+    row = out[now.decisions]
+    now.decisions += 1
+    row.decision_ns = ns
+    row.ordinal = ordinal
+    row.episode = slot.episode
+    row.zone = slot.zone
+    row.delay = delays[slot.delay]
+    row.direction = slot.direction
+    row.low = slot.low
+    row.high = slot.high
+    row.sigma = episode.sigma
+    row.touch_ns = episode.touch_ns
+    slot.delay += 1
+    slot.due_ns = FOREVER
+    if slot.delay < delays.size:
+        slot.due_ns = episode.touch_ns + delays[slot.delay] * _SECOND
+
+
+@njit(cache=True, nogil=True)
+def _touch(slot: Any, ns: int, ordinal: int, bands: Any, log: Any) -> None:
+    """Mark the touch and count it among the attempts from its side."""
+    slot.phase = TOUCHED
+    slot.delay = 0
+    row = log[slot.episode]
+    row.touch_ns = ns
+    row.touch_ordinal = ordinal
+    row.low = slot.low
+    row.high = slot.high
+    upward = slot.direction > 0
+    before = slot.up_ns if upward else slot.down_ns
+    row.attempt = 1
+    if before != NEVER and ns - before <= bands.attempt_gap_ns:
+        row.attempt = 1 + (slot.up_attempt if upward else slot.down_attempt)
+        row.chain = slot.up_chain if upward else slot.down_chain
+    if upward:
+        slot.up_ns, slot.up_attempt, slot.up_chain = ns, row.attempt, row.chain
+    else:
+        slot.down_ns, slot.down_attempt, slot.down_chain = ns, row.attempt, row.chain
+
+
+@njit(cache=True, nogil=True)
+def _meet(
+    slot: Any, price: float, ns: int, ordinal: int,
+    now: Any, bands: Any, delays: Any, log: Any, out: Any, ended: Any,
+) -> None:  # fmt: skip
+    """Let one zone see a trade: enter, touch and leave may all happen at it."""
+    upward = slot.direction > 0
+    if slot.phase == ARMED:
+        band = _approach(bands, now.sigma)
+        if price >= slot.low - band if upward else price <= slot.high + band:
+            _enter(slot, ns, ordinal, now, bands, log)
+    # At or past the near edge of the touch band: who jumps over a zone has touched it.
+    if slot.phase == APPROACHING and (
+        price >= slot.low - slot.touch if upward else price <= slot.high + slot.touch
+    ):
+        _touch(slot, ns, ordinal, bands, log)
+        _decide(slot, ns, ordinal, now, delays, log, out)
+    if slot.phase >= APPROACHING:
+        if price > slot.high + slot.leave:
+            _end(slot, ns, THROUGH if upward else TURNED, now, log, ended)
+        elif price < slot.low - slot.leave:
+            _end(slot, ns, TURNED if upward else THROUGH, now, log, ended)
+
+
+@njit(cache=True, nogil=True)
+def _survey(now: Any, slots: Any, bands: Any) -> None:
+    """Arm zones that price is away from; find the prices between which no zone changes."""
+    floor, ceiling, due = NEVER, FOREVER, FOREVER
+    known = not math.isnan(now.sigma)
+    approach = _approach(bands, now.sigma)
+    leave = _leave(bands, now.sigma)
+    price = float(now.price)
+    for z in range(now.slots):
+        slot = slots[z]
+        if slot.phase == ABSENT:
+            continue
+        if slot.phase == WAITING and known and now.priced:
+            if price < slot.low - leave:
+                slot.phase, slot.direction = ARMED, 1
+            elif price > slot.high + leave:
+                slot.phase, slot.direction = ARMED, -1
+        if slot.phase == ARMED:
+            if slot.direction > 0:
+                ceiling = min(ceiling, math.ceil(slot.low - approach) - 1)
+            else:
+                floor = max(floor, math.floor(slot.high + approach) + 1)
+        elif slot.phase >= APPROACHING:
+            floor = max(floor, math.ceil(slot.low - slot.leave))
+            ceiling = min(ceiling, math.floor(slot.high + slot.leave))
+            if slot.phase == APPROACHING and slot.direction > 0:
+                ceiling = min(ceiling, math.ceil(slot.low - slot.touch) - 1)
+            elif slot.phase == APPROACHING:
+                floor = max(floor, math.floor(slot.high + slot.touch) + 1)
+        elif known:
+            floor = max(floor, math.ceil(slot.low - leave))
+            ceiling = min(ceiling, math.floor(slot.high + leave))
+        due = min(due, slot.due_ns)
+    if not now.priced:  # the first price must be looked at, whatever it is
+        floor, ceiling = FOREVER, NEVER
+    now.floor, now.ceiling, now.due_ns = floor, ceiling, due
+
+
+@njit(cache=True, nogil=True)
+def _place(slot: Any, low: float, high: float, ns: int, now: Any, log: Any, ended: Any) -> None:
+    """Put a zone where the schedule has it now, or take it away."""
+    if math.isnan(low):
+        if slot.phase >= APPROACHING:
+            _end(slot, ns, LEVEL_GONE, now, log, ended)
+        slot.phase = ABSENT
+        return
+    slot.low, slot.high = low, high
+    if slot.phase == ABSENT:
+        slot.phase = WAITING
+    elif slot.phase == ARMED:
+        # A zone that was moved past the price was not approached by it.
+        away = now.price < low if slot.direction > 0 else now.price > high
+        if not away:
+            slot.phase = WAITING
+
+
+@njit(cache=True, nogil=True)
+def _end_all(ns: int, reason: int, now: Any, slots: Any, log: Any, ended: Any) -> None:
+    """End every approach; all zones wait until price has been away again."""
+    for z in range(now.slots):
+        if slots[z].phase >= APPROACHING:
+            _end(slots[z], ns, reason, now, log, ended)
+        elif slots[z].phase == ARMED:
+            slots[z].phase = WAITING
+    now.priced = 0
+
+
+@njit(cache=True, nogil=True)
+def _settle(
+    before_ns: int, rows_to_ns: int, now: Any, slots: Any, bands: Any, delays: Any,
+    zone_at: Any, zone_slot: Any, zone_low: Any, zone_high: Any, sigma_at: Any, sigma: Any,
+    gap_at: Any, log: Any, out: Any, ended: Any,
+) -> None:  # fmt: skip
+    """Take rows at or before `rows_to_ns` and do what the clock asks for before `before_ns`."""
+    while not now.closed:
+        if min(log.size - now.episodes, out.size - now.decisions, ended.size - now.ended) <= (
+            2 * now.slots
+        ):
+            now.full = 1
+            break
+        zone_ns = zone_at[now.zone_row] if now.zone_row < zone_at.size else FOREVER
+        sigma_ns = sigma_at[now.sigma_row] if now.sigma_row < sigma_at.size else FOREVER
+        gap_ns = gap_at[now.gap_row] if now.gap_row < gap_at.size else FOREVER
+        row_ns = min(zone_ns, sigma_ns)
+        clock_ns = min(now.due_ns, gap_ns, bands.close_ns)
+        if row_ns <= clock_ns:
+            if row_ns > rows_to_ns:
+                break
+            if sigma_ns <= zone_ns:
+                now.sigma = sigma[now.sigma_row]
+                now.sigma_row += 1
+            else:
+                slot = slots[zone_slot[now.zone_row]]
+                low, high = zone_low[now.zone_row], zone_high[now.zone_row]
+                _place(slot, low, high, row_ns, now, log, ended)
+                now.zone_row += 1
+            # Rows of one moment belong together: look around once after the last of them.
+            again = FOREVER
+            if now.zone_row < zone_at.size:
+                again = zone_at[now.zone_row]
+            if now.sigma_row < sigma_at.size:
+                again = min(again, sigma_at[now.sigma_row])
+            if again == row_ns:
+                continue
+        elif clock_ns >= before_ns:
+            break
+        elif clock_ns == now.due_ns:
+            for z in range(now.slots):
+                if slots[z].due_ns == clock_ns:
+                    _decide(slots[z], clock_ns, FOREVER, now, delays, log, out)
+        elif clock_ns == gap_ns:
+            _end_all(clock_ns, GAP, now, slots, log, ended)
+            now.gap_row += 1
+        else:
+            _end_all(clock_ns, CLOSE, now, slots, log, ended)
+            now.closed = 1
+        _survey(now, slots, bands)
+
+
+@njit(
+    types.void(_L, _L, _records(NOW), _records(SLOT), _records(EPISODE), _T.Array(_L, 1, "C")),
+    cache=True,
+    nogil=True,
+)
+def finish(ns: int, reason: int, state: Any, slots: Any, log: Any, ended: Any) -> None:
+    """End every approach because nothing follows."""
+    _end_all(ns, reason, state[0], slots, log, ended)
+    state[0].closed = 1
+
+
+_SIGNATURE = _L(
+    _I, _I, _P, _L, _L, _records(NOW), _records(SLOT), _records(BANDS), _I,
+    _I, _I, _F, _F, _I, _F, _I, _records(EPISODE), _records(DECISION), _T.Array(_L, 1, "C"),
+)  # fmt: skip
+
+
+@njit(_SIGNATURE, cache=True, nogil=True)
+def walk(
+    times: Any, ordinals: Any, prices: Any, start: int, until_ns: int,
+    state: Any, slots: Any, settings: Any, delays: Any,
+    zone_at: Any, zone_slot: Any, zone_low: Any, zone_high: Any, sigma_at: Any, sigma: Any,
+    gap_at: Any, log: Any, out: Any, ended: Any,
+) -> int:  # fmt: skip
+    """Walk trades from `start` on, then the clock up to `until_ns`.
+
+    Returns the trade to go on with; ``state[0].full`` says that an output must grow first.
+    """
+    now, bands = state[0], settings[0]
+    now.full = 0
+    i = start
+    while i < times.size and not now.closed:
+        ns = times[i]
+        row_ns = min(
+            zone_at[now.zone_row] if now.zone_row < zone_at.size else FOREVER,
+            sigma_at[now.sigma_row] if now.sigma_row < sigma_at.size else FOREVER,
+        )
+        clock_ns = min(
+            now.due_ns,
+            gap_at[now.gap_row] if now.gap_row < gap_at.size else FOREVER,
+            bands.close_ns,
+        )
+        floor, ceiling = now.floor, now.ceiling
+        while ns < row_ns and ns <= clock_ns and floor <= prices[i] <= ceiling:
+            now.price = prices[i]
+            i += 1
+            if i == times.size:
+                break
+            ns = times[i]
+        if i == times.size:
+            break
+        _settle(
+            ns, ns, now, slots, bands, delays, zone_at, zone_slot, zone_low, zone_high,
+            sigma_at, sigma, gap_at, log, out, ended,
+        )  # fmt: skip
+        if now.full or now.closed:
+            break
+        now.price = prices[i]
+        if not now.floor <= now.price <= now.ceiling:
+            now.priced = 1
+            for z in range(now.slots):
+                if slots[z].phase >= ARMED:
+                    _meet(
+                        slots[z], float(now.price), ns, ordinals[i], now, bands, delays,
+                        log, out, ended,
+                    )  # fmt: skip
+            _survey(now, slots, bands)
+        i += 1
+    if not (now.closed or now.full):
+        _settle(
+            until_ns, until_ns - 1, now, slots, bands, delays, zone_at, zone_slot, zone_low,
+            zone_high, sigma_at, sigma, gap_at, log, out, ended,
+        )  # fmt: skip
+    now.alarm_ns = min(
+        zone_at[now.zone_row] if now.zone_row < zone_at.size else FOREVER,
+        sigma_at[now.sigma_row] if now.sigma_row < sigma_at.size else FOREVER,
+        gap_at[now.gap_row] if now.gap_row < gap_at.size else FOREVER,
+        now.due_ns,
+        bands.close_ns,
+    )
+    return i
