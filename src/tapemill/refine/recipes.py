@@ -11,6 +11,8 @@ from tapemill.clock import CalendarName, calendar
 from tapemill.refine.adjustments import adjustments
 from tapemill.refine.bars import Refined, daily_bars, minute_bars
 from tapemill.refine.coverage_plan import plan_coverage
+from tapemill.refine.futures_contracts import CONTRACT_INPUTS, plan_contracts
+from tapemill.refine.futures_minutes import MINUTE_INPUTS, plan_minutes, plan_profile
 from tapemill.refine.inputs import (
     bronze_bars,
     content,
@@ -34,6 +36,15 @@ _DAYS = ("bronze.massive_bars_1d", "bronze.imported_bars_1d")
 _MEANING = ("tapemill.clock.availability", "tapemill.contracts.silver")
 """When facts are known and what columns hold: a change makes every session stale."""
 _BAR_CODE = ("bars", "jumps", "versions", "inputs", *_MEANING)
+_FUTURES_CODE = (
+    "futures_minutes",
+    "futures_rows",
+    "futures_sources",
+    "tapemill.book.minutes",
+    "tapemill.book._minutes",
+    "tapemill.clock.availability",
+    "tapemill.contracts.orders",
+)
 _Kernel = Callable[[Kitchen, pl.DataFrame, pl.DataFrame], Refined]
 
 
@@ -277,6 +288,15 @@ RECIPES: dict[str, Recipe] = {
             ("adjustments", "versions"),
             _plan_adjustments,
         ),
+        Recipe(
+            "reference.futures_contracts",
+            CONTRACT_INPUTS,
+            "symbol",
+            ("futures_contracts", "futures_symbols"),
+            plan_contracts,
+        ),
+        Recipe("silver.futures_minutes", MINUTE_INPUTS, "session", _FUTURES_CODE, plan_minutes),
+        Recipe("silver.futures_profile", MINUTE_INPUTS, "session", _FUTURES_CODE, plan_profile),
         Recipe(
             "silver.coverage",
             (

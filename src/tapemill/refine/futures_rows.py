@@ -1,0 +1,136 @@
+"""Rows of order data in the order of the file, a window of ordinals at a time.
+
+A day of a busy contract is twenty million records: nothing here holds more than a window of them.
+Files are found by their statistics of receipt time and ordinal, row groups by those inside.
+"""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Iterator, Sequence
+
+import polars as pl
+
+from tapemill.lake import Lake
+from tapemill.refine.futures_sources import EVENTS, OrderSource, Segment
+
+__all__ = ["WINDOW", "Window", "records", "trade_rows", "windows"]
+
+WINDOW = 262_144
+"""Ordinals of a window."""
+_TRADE_WINDOW = 16 * WINDOW
+_TRADE = ord("T")
+_SNAPSHOT = 32
+_EPOCH = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
+
+Window = tuple[int, int]
+"""First ordinal and the one after the last."""
+
+
+def windows(
+    lake: Lake, dataset: str, start_ns: int, end_ns: int, size: int = WINDOW
+) -> Iterator[Window]:
+    """Windows of ordinals that may hold records received between two moments.
+
+    They are the same for every table that names the same ordinals.
+    """
+    files = _received(lake.tables.files(dataset), start_ns, end_ns)
+    if files.is_empty():
+        return
+    first, last = int(files["min.ordinal"].min()), int(files["max.ordinal"].max())  # type: ignore[arg-type]
+    covered = files.select("min.ordinal", "max.ordinal").sort("min.ordinal").rows()
+    for low in range(first - first % size, last + 1, size):
+        if any(begin < low + size and end >= low for begin, end in covered):
+            yield low, low + size
+
+
+def records(
+    lake: Lake,
+    dataset: str,
+    source: OrderSource,
+    symbols: Sequence[str],
+    window: Window,
+    *,
+    start_ns: int,
+    end_ns: int,
+) -> pl.LazyFrame:
+    """Rows of a source and of some symbols in a window, received in ``[start_ns, end_ns)``.
+
+    In the order of the files; sort by ordinal if there may be several.
+    """
+    table = lake.tables.table(dataset)
+    files = _received(lake.tables.files(dataset), start_ns, end_ns)
+    low, high = window
+    if files.is_empty():
+        return table.scan([])
+    files = files.filter((pl.col("max.ordinal") >= low) & (pl.col("min.ordinal") < high))
+    mine = (
+        (pl.col("symbol") == symbols[0]) if len(symbols) == 1 else pl.col("symbol").is_in(symbols)
+    )
+    moment = pl.col("known_at")
+    rows = table.scan(files.sort("min.ordinal")["path"].to_list()).filter(
+        (pl.col("raw_key") == source.raw_key)
+        & mine
+        & (pl.col("ordinal") >= low)
+        & (pl.col("ordinal") < high)
+        # In microseconds and rounded up: this only spares row groups.
+        & (moment >= _moment(start_ns))
+        & (moment <= _moment(end_ns + 999))
+    )
+    if dataset == EVENTS:
+        rows = rows.filter(pl.col("book_levels") == source.book_levels)
+    if "ts_gateway" not in table.dataset.schema:
+        return rows
+    return rows.filter((pl.col("ts_gateway") >= start_ns) & (pl.col("ts_gateway") < end_ns))
+
+
+def trade_rows(
+    lake: Lake, segment: Segment, symbols: Sequence[str], *, as_of_ns: int | None = None
+) -> Iterator[pl.DataFrame]:
+    """Trades of a segment in order of arrival, at most a few million records behind each frame.
+
+    Yields
+    ------
+    pl.DataFrame
+        ``symbol``, ``ts_event``, ``ts_gateway``, ``ordinal``, ``price_ticks`` (null where the feed
+        gives none; in ticks of the source), ``size``, ``side``, ``aggressor`` (Int8: +1 buyer, -1
+        seller, 0 unknown). Snapshots are state and not among them.
+    """
+    source = segment.source
+    end_ns = segment.end_ns if as_of_ns is None else min(segment.end_ns, as_of_ns + 1)
+    for window in windows(lake, source.dataset, segment.start_ns, end_ns, _TRADE_WINDOW):
+        rows = records(
+            lake, source.dataset, source, symbols, window, start_ns=segment.start_ns, end_ns=end_ns
+        ).filter(pl.col("flags").cast(pl.Int32) & _SNAPSHOT == 0)
+        if source.dataset == EVENTS:
+            rows = rows.filter(pl.col("action") == _TRADE)
+        found = rows.select(
+            "symbol",
+            "ts_event",
+            "ts_gateway",
+            "ordinal",
+            "price_ticks",
+            "size",
+            "side",
+            aggressor=_aggressor(),
+        ).collect()
+        if found.height:
+            yield found.sort("ordinal", maintain_order=True)
+
+
+def _aggressor() -> pl.Expr:
+    side = pl.col("side")
+    return (side == ord("B")).cast(pl.Int8) - (side == ord("A")).cast(pl.Int8)
+
+
+def _received(files: pl.DataFrame, start_ns: int, end_ns: int) -> pl.DataFrame:
+    """Files that may hold rows received in ``[start_ns, end_ns)``."""
+    if files.is_empty() or start_ns >= end_ns:
+        return files.clear()
+    low, high = pl.col("min.known_at"), pl.col("max.known_at")
+    overlaps = (high >= _moment(start_ns)) & (low <= _moment(end_ns + 999))
+    return files.filter(overlaps.fill_null(value=True))
+
+
+def _moment(ns: int) -> datetime.datetime:
+    return _EPOCH + datetime.timedelta(microseconds=ns // 1000)
