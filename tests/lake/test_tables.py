@@ -389,3 +389,47 @@ except LakeError as error:
         with pytest.raises(LakeError, match="cannot be used") as caught:
             again(tables).rows(MINUTE)
         assert "verify" in caught.value.next_step
+
+
+class TestStaged:
+    def test_staged_rows_show_only_once_committed(self, tables):
+        frame = bars(["AAA"], DAYS[:1])
+        staged = tables.stage(MINUTE, frame, writer="w", sequence=1)
+        assert tables.rows(MINUTE) == 0
+        assert tables.commit(staged) == 1
+        assert tables.commit(staged) is None
+        assert tables.append(MINUTE, frame, writer="w", sequence=1) is None
+        assert tables.rows(MINUTE) == frame.height
+
+    def test_presorted_rows_are_written_as_they_are(self, tables):
+        frame = bars(["AAA", "BBB"], DAYS[:2]).sort("symbol", "ts_event")
+        tables.append(MINUTE, frame, writer="w", sequence=1, presorted=True)
+        assert_frame_equal(tables.scan(MINUTE).collect(), frame, check_row_order=False)
+
+
+class TestReplacement:
+    def test_batches_take_the_place_of_old_rows_at_once(self, tables):
+        tables.append(MINUTE, bars(["AAA", "BBB"], DAYS), writer="w", sequence=1)
+        kept = bars(["AAA"], DAYS)
+        swap = tables.replacement(MINUTE, "symbol = 'BBB'")
+        new = [bars(["BBB"], [day], seed=7) for day in DAYS[:2]]
+        before = tables.rows(MINUTE)
+        for number, frame in enumerate(new):
+            swap.add(frame, token=f"again|{number}")
+        assert tables.rows(MINUTE) == before
+        version = swap.commit(writer="again", sequence=2)
+        assert swap.commit(writer="again", sequence=2) == version
+        rows = tables.scan(MINUTE).collect()
+        order = ["symbol", "ts_event"]
+        assert_frame_equal(
+            rows.filter(pl.col("symbol") == "AAA").select(order).sort(order),
+            kept.select(order).sort(order),
+        )
+        assert_frame_equal(
+            rows.filter(pl.col("symbol") == "BBB").sort(order), pl.concat(new).sort(order)
+        )
+
+    def test_no_new_rows_leave_none(self, tables):
+        tables.append(MINUTE, bars(["AAA"], DAYS), writer="w", sequence=1)
+        tables.replacement(MINUTE, "symbol = 'AAA'").commit(writer="again", sequence=1)
+        assert tables.rows(MINUTE) == 0

@@ -11,7 +11,7 @@ from __future__ import annotations
 import datetime
 import io
 import json
-from collections.abc import Sequence
+from collections.abc import Collection
 from typing import NamedTuple
 
 import polars as pl
@@ -42,11 +42,11 @@ def _json(value: object) -> object:
     return value
 
 
-def _statistics(frame: pl.DataFrame, order: Sequence[str]) -> str:
+def _statistics(frame: pl.DataFrame, sought: Collection[str]) -> str:
     skippable = [
         name
         for name, dtype in frame.schema.items()
-        if dtype.is_temporal() or (name in order and (dtype.is_integer() or dtype == pl.String))
+        if dtype.is_temporal() or (name in sought and (dtype.is_integer() or dtype == pl.String))
     ]
     found = frame.select(
         *(pl.col(name).min().name.prefix("min.") for name in skippable),
@@ -75,8 +75,11 @@ def _statistics(frame: pl.DataFrame, order: Sequence[str]) -> str:
     )
 
 
-def encode(frame: pl.DataFrame, order: Sequence[str], *, level: int = DENSE_LEVEL) -> DataFile:
-    """Encode a frame that is sorted by `order` and lacks its partition column."""
+def encode(frame: pl.DataFrame, sought: Collection[str], *, level: int = DENSE_LEVEL) -> DataFile:
+    """Encode a sorted frame that lacks its partition column.
+
+    `sought` names the columns by which readers skip files; dates and times are always among them.
+    """
     buffer = io.BytesIO()
     frame.write_parquet(
         buffer,
@@ -85,4 +88,4 @@ def encode(frame: pl.DataFrame, order: Sequence[str], *, level: int = DENSE_LEVE
         row_group_size=ROW_GROUP_ROWS,
         statistics=True,
     )
-    return DataFile(buffer.getvalue(), _statistics(frame, order))
+    return DataFile(buffer.getvalue(), _statistics(frame, sought))

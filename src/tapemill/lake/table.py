@@ -62,6 +62,7 @@ class Table:
         self._files: tuple[int, pl.DataFrame] | None = None
         self.seals = Seals(place)
         self._schema = dataset.schema
+        self._sought = {*dataset.order, *dataset.key, *({"symbol"} & set(self._schema))}
         self._required = [column.name for column in dataset.columns if not column.nullable]
 
     # -- opening -----------------------------------------------------------------------------
@@ -207,11 +208,12 @@ class Table:
         *,
         change: bool = True,
         level: int = DENSE_LEVEL,
+        presorted: bool = False,
     ) -> list[AddAction]:
         """Write the rows as sorted, durable data files, one a partition; nothing is visible yet.
 
         `token` makes the names of this write its own: the same rows written for another reason
-        are another file. `level` is zstd's.
+        are another file. `level` is zstd's. `presorted` rows are in the dataset's order already.
         """
         prefix = hashlib.sha256(f"{self.dataset.name}|{token}".encode()).hexdigest()[:16]
         partition = self.dataset.partition
@@ -219,12 +221,12 @@ class Table:
 
         def write(part: Part) -> list[AddAction]:
             rows = part.of(bare)
-            if order:
+            if order and not presorted:
                 rows = rows.sort(order, nulls_last=True, maintain_order=True)
             return [put(part.value, piece) for piece in rows.iter_slices(FILE_ROWS)]
 
         def put(value: str, rows: pl.DataFrame) -> AddAction:
-            content, stats = encode(rows, self.dataset.order, level=level)
+            content, stats = encode(rows, self._sought, level=level)
             name = f"{prefix}-{hashlib.sha256(content).hexdigest()}.parquet"
             path = f"{partition}={value}/{name}" if partition else name
             self.place.put(path, content)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import datetime
 import threading
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import polars as pl
 
@@ -21,13 +21,23 @@ from tapemill.lake.history import commits
 from tapemill.lake.parquet import QUICK_LEVEL
 from tapemill.lake.places import Place
 from tapemill.lake.pruning import day_column, prune
+from tapemill.lake.replacement import Replacement, gave_up
 from tapemill.lake.swap import Swap, doomed_rows
 from tapemill.lake.table import Table
 
-__all__ = ["TableStore"]
+__all__ = ["Staged", "TableStore"]
 
 TRIES = 40
 """How often a commit that lost against another writer is decided anew before it gives up."""
+
+
+class Staged(NamedTuple):
+    """Rows on disk that no version shows yet."""
+
+    table: Table
+    adds: tuple[Any, ...]
+    writer: str
+    sequence: int
 
 
 class TableStore:
@@ -58,7 +68,13 @@ class TableStore:
     # -- writing -----------------------------------------------------------------------------
 
     def append(
-        self, dataset: str, frame: pl.DataFrame, *, writer: str, sequence: int
+        self,
+        dataset: str,
+        frame: pl.DataFrame,
+        *,
+        writer: str,
+        sequence: int,
+        presorted: bool = False,
     ) -> int | None:
         """Add rows exactly once and durably.
 
@@ -72,6 +88,8 @@ class TableStore:
         sequence : int
             Grows by batch within the writer. A batch whose number is not above the writer's last
             committed one is taken as already there.
+        presorted : bool
+            The rows are in the dataset's order already.
 
         Returns
         -------
@@ -89,23 +107,50 @@ class TableStore:
         """
         table = self.table(dataset)
         frame = table.conform(frame)
+        with table.lock:
+            committed = table.create(fresh=False).transaction_version(writer)
+        if committed is not None and committed >= sequence:
+            return None
+        return self.commit(
+            self.stage(dataset, frame, writer=writer, sequence=sequence, presorted=presorted)
+        )
+
+    def stage(
+        self,
+        dataset: str,
+        frame: pl.DataFrame,
+        *,
+        writer: str,
+        sequence: int,
+        presorted: bool = False,
+    ) -> Staged:
+        """Write rows durably without showing them: :meth:`commit` does that.
+
+        What is never committed stays on disk until a compaction sweeps it. Parameters and errors
+        are those of :meth:`append`.
+        """
+        table = self.table(dataset)
+        rows = table.conform(frame)
+        table.create(fresh=False)
         token = f"{writer}|{sequence}"
-        adds = None
+        adds = table.write_files(rows, token, level=QUICK_LEVEL, presorted=presorted)
+        return Staged(table, tuple(adds), writer, sequence)
+
+    def commit(self, staged: Staged) -> int | None:
+        """Show what was staged, exactly once; as :meth:`append` returns and raises."""
+        table, adds, writer, sequence = staged
+        token = f"append|{writer}|{sequence}"
         for attempt in range(TRIES):
             with table.lock:
                 delta = table.create(fresh=attempt > 0)
                 committed = delta.transaction_version(writer)
                 if committed is not None and committed >= sequence:
                     return None
-                if adds is None:
-                    adds = table.write_files(frame, token, level=QUICK_LEVEL)
                 try:
-                    return table.commit(
-                        delta, adds, token=f"append|{token}", transaction=(writer, sequence)
-                    )
+                    return table.commit(delta, adds, token=token, transaction=(writer, sequence))
                 except ConflictError:
                     continue
-        raise self._gave_up(table)
+        raise gave_up(table, TRIES)
 
     def replace(
         self,
@@ -159,6 +204,18 @@ class TableStore:
         days = frozenset(sessions) if sessions is not None and predicate is None else None
         return self._exchange(table, Swap(doomed, days, predicate), frame, writer, sequence)
 
+    def replacement(self, dataset: str, predicate: str) -> Replacement:
+        """An exchange of the rows of an SQL `predicate` whose new rows come in batches.
+
+        Raises
+        ------
+        ContractError
+            The predicate is not SQL.
+        """
+        table = self.table(dataset)
+        doomed = doomed_rows(table.dataset, None, predicate)
+        return Replacement(table, Swap(doomed, predicate=predicate), TRIES)
+
     def drop(self, dataset: str, doomed: pl.Expr, *, before: datetime.date, writer: str) -> int:
         """Remove the rows of `doomed` that lie before a date; the table version.
 
@@ -188,15 +245,7 @@ class TableStore:
                     )
                 except ConflictError:
                     continue
-        raise self._gave_up(table)
-
-    @staticmethod
-    def _gave_up(table: Table) -> ConflictError:
-        return ConflictError(
-            f"other writers changed {table.dataset.name} {TRIES} times while this write waited",
-            where=table.place.uri,
-            next_step="nothing was committed; run the command again when fewer writers are busy",
-        )
+        raise gave_up(table, TRIES)
 
     # -- reading -----------------------------------------------------------------------------
 
