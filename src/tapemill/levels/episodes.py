@@ -6,9 +6,8 @@ from typing import Any, Literal, NamedTuple, Protocol, cast
 
 import numpy as np
 
-from tapemill.errors import ContractError
 from tapemill.levels import _episodes as kernel
-from tapemill.levels.trades import FeedSilence, Gaps, Trades
+from tapemill.levels.trades import NO_TRADES, FeedSilence, Gaps, Trades, require_order
 from tapemill.levels.volatility import Volatility
 from tapemill.settings.declaration import LevelsSettings
 
@@ -156,7 +155,6 @@ def _columns(kind: Any, rows: Any, **more: Array) -> Any:
 
 
 _NO_DECISIONS = _columns(Decisions, np.empty(0, kernel.DECISION))
-_NO_TRADES = Trades(*(np.empty(0, dtype) for dtype in ("i8", "i8", "i4", "i4", "i1")))
 _NO_EPISODES = _columns(EndedEpisodes, np.empty(0, kernel.EPISODE), episode=_NONE)
 
 
@@ -246,7 +244,7 @@ class EpisodeTracker:
             latest = self._silence.latest_ns
             gaps, until_ns = own, min(until_ns, self._until_ns if latest is None else latest)
         self._extend("gap", self._gaps, "gap_row", (gaps.known_ns,))
-        self._in_order("trade", trades.ts_gateway[:1])
+        require_order("trade", trades.ts_gateway[:1], self._until_ns)
         self._until_ns = max(self._until_ns, until_ns)
         return self._walk(trades)
 
@@ -270,7 +268,7 @@ class EpisodeTracker:
         own = self._silence.finish(until_ns)
         self._extend("gap", self._gaps, "gap_row", ((own if gaps is None else gaps).known_ns,))
         self._until_ns = max(self._until_ns, until_ns)
-        ended, decisions = self._walk(_NO_TRADES)
+        ended, decisions = self._walk(NO_TRADES)
         if self._now["closed"][0]:
             return ended, decisions
         self._room()
@@ -309,25 +307,14 @@ class EpisodeTracker:
         """Append rows to a schedule (moments first) and drop those that were walked."""
         if not len(rows[0]):
             return
-        self._in_order(what, rows[0], int(schedule[0][-1]) if len(schedule[0]) else kernel.NEVER)
+        latest = int(schedule[0][-1]) if len(schedule[0]) else kernel.NEVER
+        require_order(what, np.asarray(rows[0]), max(latest, self._until_ns))
         start = self._now[place][0]
         for column, more in enumerate(rows):
             dtype = schedule[column].dtype
             schedule[column] = np.concatenate([schedule[column][start:], more]).astype(dtype)
         self._now[place] = 0
         self._now["alarm_ns"] = min(self._now["alarm_ns"][0], rows[0][0])
-
-    def _in_order(self, what: str, moments: Array, latest: int = kernel.NEVER) -> None:
-        """Refuse moments that run backwards or lie before what was walked or is scheduled."""
-        earliest = max(latest, self._until_ns)
-        before = np.concatenate([[earliest], moments[:-1]])
-        late = np.flatnonzero(moments < before)
-        if late.size:
-            raise ContractError(
-                f"{what} at {moments[late[0]]} ns comes after {before[late[0]]} ns was reached",
-                where=f"row {late[0]} of what was given",
-                next_step="give trades and schedules in order of time, rows before they are needed",
-            )
 
     def _walk(self, trades: Trades) -> tuple[EndedEpisodes, Decisions]:
         """Run the kernel over trades and clock; make room and go on when an output is full."""

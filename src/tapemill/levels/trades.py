@@ -9,7 +9,7 @@ import numpy as np
 from tapemill.book.events import NO_PRICE, Events
 from tapemill.errors import ContractError
 
-__all__ = ["FeedSilence", "Gaps", "Trades", "trades_of"]
+__all__ = ["NO_TRADES", "FeedSilence", "Gaps", "Trades", "require_order", "trades_of"]
 
 Array = Any
 
@@ -39,6 +39,10 @@ class Trades(NamedTuple):
     aggressor: Array
 
 
+NO_TRADES = Trades(*(np.empty(0, dtype) for dtype in ("i8", "i8", "i4", "i4", "i1")))
+"""Nothing was traded."""
+
+
 def trades_of(events: Events) -> Trades:
     """Trades among the records of an order feed.
 
@@ -62,6 +66,32 @@ def trades_of(events: Events) -> Trades:
         events.size[at],
         (side == _BUYER).astype(np.int8) - (side == _SELLER).astype(np.int8),
     )
+
+
+def require_order(what: str, moments: Array, earliest: int) -> None:
+    """Refuse moments that run backwards or lie before what was reached.
+
+    Parameters
+    ----------
+    what : str
+        Name of one of the rows, for the message.
+    moments : array of int64, shape (n,)
+        Their times (ns UTC).
+    earliest : int
+        None may lie before it (ns UTC).
+
+    Raises
+    ------
+    ContractError
+    """
+    before = np.concatenate([np.array([earliest], np.int64), moments[:-1]])
+    late = np.flatnonzero(moments < before)
+    if late.size:
+        raise ContractError(
+            f"{what} at {moments[late[0]]} ns comes after {before[late[0]]} ns was reached",
+            where=f"row {late[0]} of those given",
+            next_step="give rows in order of time, and before the walk needs them",
+        )
 
 
 class Gaps(NamedTuple):
@@ -118,12 +148,7 @@ class FeedSilence:
         times = np.concatenate([self._latest, np.asarray(ts_gateway, np.int64)])
         waits = np.diff(times)
         if waits.size and waits.min() < 0:
-            place = int(np.argmin(waits)) + 1
-            raise ContractError(
-                f"record at {times[place]} ns follows one at {times[place - 1]} ns",
-                where=f"record {place} of the feed",
-                next_step="give the records in order of arrival",
-            )
+            require_order("record", times[1:], int(times[0]))
         self._latest = times[-1:].copy()
         start = times[:-1][waits > self._gap]
         return Gaps(start, start + self._gap)
