@@ -13,6 +13,7 @@ from tapemill.refine.bars import Refined, daily_bars, minute_bars
 from tapemill.refine.coverage_plan import plan_coverage
 from tapemill.refine.futures_contracts import CONTRACT_INPUTS, plan_contracts
 from tapemill.refine.futures_minutes import MINUTE_INPUTS, plan_minutes, plan_profile
+from tapemill.refine.futures_rolls import ROLL_INPUTS, plan_rolls
 from tapemill.refine.inputs import (
     bronze_bars,
     content,
@@ -297,6 +298,13 @@ RECIPES: dict[str, Recipe] = {
         ),
         Recipe("silver.futures_minutes", MINUTE_INPUTS, "session", _FUTURES_CODE, plan_minutes),
         Recipe("silver.futures_profile", MINUTE_INPUTS, "session", _FUTURES_CODE, plan_profile),
+        Recipe(
+            "reference.futures_rolls",
+            ROLL_INPUTS,
+            "symbol",
+            ("futures_rolls", "futures_symbols", "futures_contracts"),
+            plan_rolls,
+        ),
         Recipe(
             "silver.coverage",
             (
