@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from typing import Any, BinaryIO, Protocol
 
@@ -12,7 +13,8 @@ from tapemill.vendors.databento._frames import ZSTD_MAGIC, FrameWalker
 __all__ = ["ByteSource", "PlainBytes", "ZstdBytes", "open_bytes"]
 
 _PIECE = 1 << 20
-_READ = 1 << 18
+_READ = 1 << 17
+_STEP = 1 << 14
 
 
 class ByteSource(Protocol):
@@ -70,8 +72,8 @@ class _Watched:
 class ZstdBytes:
     """A zstd file of one frame or many, from where it stands.
 
-    After corrupt data the decompressor throws away what one call had made so far. The bytes before
-    the defect are therefore made a second time, one by one, so that no record is lost.
+    At corrupt data the decompressor throws away what the same call had made before. Those bytes
+    are therefore made a second time, from input given byte by byte, so that no record is lost.
     """
 
     def __init__(self, file: BinaryIO) -> None:
@@ -121,18 +123,22 @@ class ZstdBytes:
         )
 
     def _again(self, piece: memoryview) -> int:
+        # A block is decoded once its last byte is in: fed byte by byte, the engine has given all
+        # of the blocks before a bad one when it fails. The bad one lies in the last bytes read.
+        suspect = max(0, self._walker.position - 2 * _READ)
+        engine = zstandard.ZstdDecompressor().decompressobj(read_across_frames=True)
         self._file.seek(self._origin)
-        self._open()
-        try:
-            left = self.position
-            while left:
-                left -= len(self._reader.read(min(left, _PIECE)))
-            got = 0
-            while got < len(piece):
-                got += self._reader.readinto(piece[got : got + 1])
-        except zstandard.ZstdError:
-            return got
-        return got
+        known, given, fed = self.position, 0, 0
+        with contextlib.suppress(zstandard.ZstdError):
+            while data := self._file.read(_STEP if fed + _STEP < suspect else 1):
+                fed += len(data)
+                made = engine.decompress(data)
+                fresh = made[known:]
+                known -= min(known, len(made))
+                fresh = fresh[: len(piece) - given]
+                piece[given : given + len(fresh)] = fresh
+                given += len(fresh)
+        return given
 
 
 def open_bytes(file: BinaryIO) -> ByteSource:

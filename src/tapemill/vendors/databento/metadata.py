@@ -78,10 +78,10 @@ def read_metadata(source: ByteSource, name: str) -> DbnMetadata | None:
         A legacy .dbz file, an encoding newer than 3, or a head that is cut or damaged.
     """
     prefix = _read(source, PREFIX_BYTES)
+    if len(prefix) < PREFIX_BYTES and (source.fault or prefix.startswith(MARK)):
+        raise _cut(source, name)
     if not prefix.startswith(MARK):
         return None
-    if len(prefix) < PREFIX_BYTES:
-        raise _cut(source, name)
     version, length = prefix[3], int.from_bytes(prefix[4:], "little")
     if not 1 <= version <= _NEWEST:
         raise FileFormatError(

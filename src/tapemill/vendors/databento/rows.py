@@ -46,7 +46,9 @@ def _nano(records: Any, name: str) -> pl.Series:
 
 
 def _price(records: Any, name: str) -> pl.Series:
-    return _nano(records, name).cast(pl.Float64) / _SCALE
+    values = records[name].astype(np.int64)
+    # Divided by NumPy: Polars multiplies by 1e-9, and 3850 becomes 3850.0000000000005.
+    return _null_where(values / _SCALE, values == UNDEFINED)
 
 
 def _whole(records: Any, name: str) -> pl.Series:
@@ -128,7 +130,7 @@ def parse_definitions(chunk: RecordChunk, dataset: str) -> pl.DataFrame:
                 )
             },
             "tick_nano": tick,
-            "tick_size": tick.cast(pl.Float64) / _SCALE,
+            "tick_size": _price(records, "min_price_increment").set(tick.is_null(), None),
             "tick_value": _price(records, "min_price_increment_amount"),
             "contract_multiplier": _price(records, "unit_of_measure_qty"),
             "strike_price": _price(records, "strike_price"),
