@@ -1,7 +1,8 @@
 """Rows of order data in the order of the file, a window of ordinals at a time.
 
 A day of a busy contract is twenty million records: nothing here holds more than a window of them.
-Files are found by their statistics of receipt time and ordinal, row groups by those inside.
+Files are found by their statistics of receipt time, raw object and ordinal, row groups by those
+inside.
 """
 
 from __future__ import annotations
@@ -28,17 +29,22 @@ Window = tuple[int, int]
 
 
 def windows(
-    lake: Lake, dataset: str, start_ns: int, end_ns: int, size: int = WINDOW
+    lake: Lake,
+    dataset: str,
+    source: OrderSource,
+    start_ns: int,
+    end_ns: int,
+    size: int = WINDOW,
 ) -> Iterator[Window]:
-    """Windows of ordinals that may hold records received between two moments.
+    """Windows of ordinals that may hold records of a source received in ``[start_ns, end_ns)``.
 
     They are the same for every table that names the same ordinals.
     """
-    files = _received(lake.tables.files(dataset), start_ns, end_ns)
+    files = _files(lake, dataset, source, start_ns, end_ns)
     if files.is_empty():
         return
-    first, last = int(files["min.ordinal"].min()), int(files["max.ordinal"].max())  # type: ignore[arg-type]
-    covered = files.select("min.ordinal", "max.ordinal").sort("min.ordinal").rows()
+    covered = files.select("min.ordinal", "max.ordinal").rows()
+    first, last = min(low for low, _ in covered), max(high for _, high in covered)
     for low in range(first - first % size, last + 1, size):
         if any(begin < low + size and end >= low for begin, end in covered):
             yield low, low + size
@@ -56,26 +62,24 @@ def records(
 ) -> pl.LazyFrame:
     """Rows of a source and of some symbols in a window, received in ``[start_ns, end_ns)``.
 
-    In the order of the files; sort by ordinal if there may be several.
+    In the order of the files; sort by ordinal if there may be several. Of a table without
+    ``ts_gateway`` the rows next to the ends may be too many, by a microsecond.
     """
     table = lake.tables.table(dataset)
-    files = _received(lake.tables.files(dataset), start_ns, end_ns)
     low, high = window
+    files = _files(lake, dataset, source, start_ns, end_ns)
     if files.is_empty():
         return table.scan([])
-    files = files.filter((pl.col("max.ordinal") >= low) & (pl.col("min.ordinal") < high))
-    mine = (
-        (pl.col("symbol") == symbols[0]) if len(symbols) == 1 else pl.col("symbol").is_in(symbols)
-    )
-    moment = pl.col("known_at")
-    rows = table.scan(files.sort("min.ordinal")["path"].to_list()).filter(
+    inside = (pl.col("max.ordinal") >= low) & (pl.col("min.ordinal") < high)
+    symbol = pl.col("symbol")
+    rows = table.scan(files.filter(inside).sort("min.ordinal")["path"].to_list()).filter(
         (pl.col("raw_key") == source.raw_key)
-        & mine
+        & (symbol == symbols[0] if len(symbols) == 1 else symbol.is_in(symbols))
         & (pl.col("ordinal") >= low)
         & (pl.col("ordinal") < high)
-        # In microseconds and rounded up: this only spares row groups.
-        & (moment >= _moment(start_ns))
-        & (moment <= _moment(end_ns + 999))
+        # Rounded up to the microsecond: this spares row groups.
+        & (pl.col("known_at") >= _moment(start_ns))
+        & (pl.col("known_at") <= _moment(end_ns + 999))
     )
     if dataset == EVENTS:
         rows = rows.filter(pl.col("book_levels") == source.book_levels)
@@ -98,7 +102,7 @@ def trade_rows(
     """
     source = segment.source
     end_ns = segment.end_ns if as_of_ns is None else min(segment.end_ns, as_of_ns + 1)
-    for window in windows(lake, source.dataset, segment.start_ns, end_ns, _TRADE_WINDOW):
+    for window in windows(lake, source.dataset, source, segment.start_ns, end_ns, _TRADE_WINDOW):
         rows = records(
             lake, source.dataset, source, symbols, window, start_ns=segment.start_ns, end_ns=end_ns
         ).filter(pl.col("flags").cast(pl.Int32) & _SNAPSHOT == 0)
@@ -123,13 +127,21 @@ def _aggressor() -> pl.Expr:
     return (side == ord("B")).cast(pl.Int8) - (side == ord("A")).cast(pl.Int8)
 
 
-def _received(files: pl.DataFrame, start_ns: int, end_ns: int) -> pl.DataFrame:
-    """Files that may hold rows received in ``[start_ns, end_ns)``."""
+def _files(
+    lake: Lake, dataset: str, source: OrderSource, start_ns: int, end_ns: int
+) -> pl.DataFrame:
+    """Data files that may hold rows of a source received in ``[start_ns, end_ns)``."""
+    files = lake.tables.files(dataset)
     if files.is_empty() or start_ns >= end_ns:
         return files.clear()
-    low, high = pl.col("min.known_at"), pl.col("max.known_at")
-    overlaps = (high >= _moment(start_ns)) & (low <= _moment(end_ns + 999))
-    return files.filter(overlaps.fill_null(value=True))
+    may = (pl.col("max.known_at") >= _moment(start_ns)) & (
+        pl.col("min.known_at") <= _moment(end_ns + 999)
+    )
+    if "min.raw_key" in files.columns:  # files of older writers do not tell
+        low, high = pl.col("min.raw_key"), pl.col("max.raw_key")
+        own = pl.lit(source.raw_key).is_between(low, high)
+        may = may.fill_null(value=True) & own
+    return files.filter(may.fill_null(value=True))
 
 
 def _moment(ns: int) -> datetime.datetime:
