@@ -295,8 +295,9 @@ def watch(
         now.priced = 1
         i += 1
     last = FOREVER if why != NOT_CENSORED else NEVER
+    # The close itself still belongs to the date; other data end before their end.
     _settle(
-        until_ns, last, now, waiting, watches, heads, need, widths, horizons,
+        until_ns + (why == CLOSE), last, now, waiting, watches, heads, need, widths, horizons,
         multiples, fixed, gap_start, gap_known, close_ns, out,
     )  # fmt: skip
     if now.full == 0 and why != NOT_CENSORED:

@@ -48,7 +48,7 @@ def recheck(
     decisions: Decisions,
     settings: LevelsSettings,
     *,
-    ids: Array,
+    names: pl.DataFrame,
     close_ns: int,
     until_ns: int,
     tick_value: float,
@@ -66,8 +66,8 @@ def recheck(
     decisions : Decisions
         All decisions of the date.
     settings : LevelsSettings
-    ids : array of str
-        Names of episodes by running number.
+    names : polars.DataFrame
+        Columns episode (running number) and episode_id.
     close_ns, until_ns : int
         End of the trade date and of the data (ns UTC), as the outcomes were made with.
     tick_value : float
@@ -85,6 +85,7 @@ def recheck(
     """
     found = gaps if gaps is not None else _silences(trades, settings, until_ns)
     ends = _Ends(found, close_ns, until_ns, end_reason)
+    ids = dict(names.select("episode", "episode_id").iter_rows())
     rows: list[tuple[Any, ...]] = []
     for place in range(len(decisions.decision_ns)):
         rows.extend(_labels(place, decisions, trades, settings, ends, ids))
@@ -109,7 +110,9 @@ class _Ends:
     def after(self, decision_ns: int) -> tuple[int, str, int]:
         """Last moment that is seen after a decision, why, and when that was known."""
         stop, why, known = self._until_ns - 1, self._end_reason, self._until_ns
-        if self._close_ns < self._until_ns:
+        if why == "close":
+            stop = self._until_ns
+        if self._close_ns <= stop:
             stop, why, known = self._close_ns, "close", self._close_ns
         ahead = np.flatnonzero(self._gaps.known_ns >= decision_ns)
         if ahead.size and self._gaps.start_ns[ahead[0]] <= stop:
@@ -138,7 +141,7 @@ def _labels(
     trades: Trades,
     settings: LevelsSettings,
     ends: _Ends,
-    ids: Array,
+    ids: dict[int, str],
 ) -> list[tuple[Any, ...]]:
     """All labels of one decision."""
     decision_ns = int(decisions.decision_ns[place])
@@ -152,7 +155,7 @@ def _labels(
     up = np.maximum.accumulate(np.maximum(moves, 0))
     down = np.maximum.accumulate(np.maximum(-moves, 0))
     times = trades.ts_gateway[seen:end]
-    rows = []
+    rows: list[tuple[Any, ...]] = []
     for seconds in settings.horizons_seconds:
         deadline = decision_ns + seconds * _SECOND
         inside = int(np.searchsorted(times, min(deadline, stop), side="right"))
@@ -161,23 +164,19 @@ def _labels(
             goal = max(width, 0.5)
             rise, fall = int(np.searchsorted(up, goal)), int(np.searchsorted(down, goal))
             passed = min(rise, fall)
+            outcome, reason, waited, resolved_ns = "neither", None, None, deadline
+            last = inside - 1
             if passed < inside:
-                passage = int(times[passed])
                 outcome = "break" if rise < fall else "bounce"
-                found = (outcome, None, (passage - decision_ns) / _SECOND, passage)
-                last = passed
-            else:
-                whole = deadline <= stop
-                found = (
-                    ("neither", None, None, deadline) if whole else ("censored", why, None, known)
-                )
-                last = inside - 1
+                last, resolved_ns = passed, int(times[passed])
+                waited = (resolved_ns - decision_ns) / _SECOND
+            elif deadline > stop:
+                outcome, reason, resolved_ns = "censored", why, known
             best, worst = (float(up[last]), float(down[last])) if last >= 0 else (0.0, 0.0)
+            found = (outcome, reason, waited, best, worst, resolved_ns)
             rows.append(
-                (
-                    str(ids[decisions.episode[place]]), int(decisions.delay[place]), seconds, name,
-                    decision_ns, direction, width, float(anchor), *found[:3], best, worst, found[3],
-                )
+                (ids[int(decisions.episode[place])], int(decisions.delay[place]), seconds, name,
+                 decision_ns, direction, width, float(anchor), *found)
             )  # fmt: skip
     return rows
 

@@ -267,14 +267,15 @@ class EpisodeTracker:
         """
         own = self._silence.finish(until_ns)
         self._extend("gap", self._gaps, "gap_row", ((own if gaps is None else gaps).known_ns,))
-        self._until_ns = max(self._until_ns, until_ns)
+        # The close itself still belongs to the date; other data end before their end.
+        self._until_ns = max(self._until_ns, until_ns + (reason == "close"))
         ended, decisions = self._walk(NO_TRADES)
         if self._now["closed"][0]:
             return ended, decisions
         self._room()
         self._now["ended"] = 0
         kernel.finish(
-            self._until_ns,
+            until_ns,
             END_REASONS.index(reason),
             self._now,
             self._slots,

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import datetime as dt
-from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 import polars as pl
 
+from tapemill.clock import known_at_expr
+from tapemill.contracts import contract
 from tapemill.levels.outcomes import CENSORED_BY, OUTCOMES, Outcomes, barrier_names
 from tapemill.settings.declaration import LevelsSettings
 
@@ -19,70 +19,68 @@ Array = Any
 
 def outcome_rows(
     outcomes: Outcomes,
+    names: pl.DataFrame,
     spreads: pl.DataFrame,
-    ids: Array,
     settings: LevelsSettings,
     *,
-    symbol: str,
-    session: dt.date,
-    families: Mapping[str, str],
     tick_value: float,
 ) -> pl.DataFrame:
-    """Labels in columns of `gold.episode_outcomes`, all but month and known_at.
+    """Labels as rows of `gold.episode_outcomes`.
 
     Parameters
     ----------
     outcomes : Outcomes
+    names : polars.DataFrame
+        Columns episode (running number), episode_id, symbol, session and family, a row an episode.
     spreads : polars.DataFrame
-        Columns episode (running number), delay (s) and spread_ticks at the decision; null, NaN or
-        no row where it is unknown.
-    ids : array of str
-        Names of episodes by running number, see `episode_ids`.
+        Columns episode_id, delay_seconds and spread_ticks at the decision, a row a decision; null,
+        NaN or no row where it is unknown.
     settings : LevelsSettings
-    symbol : str
-    session : datetime.date
-        Trade date.
-    families : mapping of str to str
-        Name of the episode to its family.
     tick_value : float
         What one tick of one contract is worth, in its currency.
 
     Returns
     -------
     polars.DataFrame
-        In the order given. ``net_ticks = barrier_ticks - spread_ticks - 2 fee_per_side /
-        tick_value`` where a barrier was passed; an outcome of neither is not tradeable.
+        ``net_ticks = barrier_ticks - spread_ticks - 2 · fee_per_side / tick_value`` where a barrier
+        was passed; neither is never tradeable.
+
+    Raises
+    ------
+    ContractError
+        When rows break the contract of the table.
     """
-    rows = _labels(outcomes, ids, settings).join(
-        spreads.select(
-            pl.col("episode").cast(pl.Int64),
-            pl.col("delay").cast(pl.Int32).alias("delay_seconds"),
-            pl.col("spread_ticks").cast(pl.Float64).fill_nan(None),
-        ),
-        on=["episode", "delay_seconds"],
+    declared = contract("gold.episode_outcomes")
+    labels = _labels(outcomes, settings).join(
+        names.select("episode", "episode_id", "symbol", "session", "family"),
+        on="episode",
         how="left",
-        maintain_order="left",
         validate="m:1",
     )
-    fees = 2.0 * settings.fee_per_side / tick_value
+    rows = labels.join(
+        spreads.select(
+            "episode_id",
+            pl.col("delay_seconds").cast(pl.Int32),
+            pl.col("spread_ticks").cast(pl.Float64).fill_nan(None),
+        ),
+        on=["episode_id", "delay_seconds"],
+        how="left",
+        validate="m:1",
+    )
     passed = pl.col("outcome").is_in(["break", "bounce"])
+    fees = 2.0 * settings.fee_per_side / tick_value
     net = pl.when(passed).then(pl.col("barrier_ticks") - pl.col("spread_ticks") - fees)
-    rows = rows.with_columns(net.alias("net_ticks"))
+    rows = rows.with_columns(net_ticks=net)
     tradeable = pl.when(passed).then(pl.col("net_ticks") > 0.0)
-    return rows.select(
-        pl.lit(symbol).alias("symbol"),
-        pl.lit(session, dtype=pl.Date()).alias("session"),
-        "episode_id",
-        pl.col("episode_id").replace_strict(families, return_dtype=pl.String()).alias("family"),
-        "delay_seconds", "decision_ns", "direction", "horizon_seconds", "barrier",
-        "barrier_ticks", "anchor_ticks", "outcome", "censored_by", "seconds",
-        "favourable_ticks", "adverse_ticks", "spread_ticks", "net_ticks",
+    rows = rows.with_columns(
         tradeable.when(pl.col("outcome") == "neither").then(pl.lit(False)).alias("tradeable"),
-        "resolved_ns",
-    )  # fmt: skip
+        month=pl.col("session").dt.strftime("%Y-%m"),
+        known_at=known_at_expr("outcome_resolved"),
+    )
+    return declared.conform(rows.select(declared.schema.names())).sort(declared.order)
 
 
-def _labels(outcomes: Outcomes, ids: Array, settings: LevelsSettings) -> pl.DataFrame:
+def _labels(outcomes: Outcomes, settings: LevelsSettings) -> pl.DataFrame:
     """Columns of the labels themselves, codes as words."""
 
     def words(names: tuple[str, ...], codes: Array) -> pl.Series:
@@ -92,7 +90,6 @@ def _labels(outcomes: Outcomes, ids: Array, settings: LevelsSettings) -> pl.Data
     return pl.DataFrame(
         {
             "episode": outcomes.episode,
-            "episode_id": pl.Series(ids[outcomes.episode].tolist(), dtype=pl.String()),
             "delay_seconds": outcomes.delay,
             "decision_ns": outcomes.decision_ns,
             "direction": outcomes.direction,
