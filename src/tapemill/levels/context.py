@@ -150,7 +150,8 @@ class Context:
         band = 4.0 * np.maximum(
             self._settings.merge_min_ticks, self._settings.merge_sigma * decisions.sigma
         )
-        surroundings(
+        describe: Any = surroundings
+        describe(
             *self._real,
             decisions.decision_ns,
             decisions.zone,
@@ -209,10 +210,10 @@ class Context:
             out[:, at["seconds_to_close"]] = (closes - now) / _SECOND
             out[:, at["is_regular"]] = (now >= opens) & (now < closes)
         place = np.searchsorted(known.volatility.at_ns, now, side="right") - 1
-        for i, index in enumerate(place):
+        for i, index in enumerate(map(int, place)):
             if index >= 0:
                 out[i, at["sigma_now_ticks"]] = known.volatility.sigma[index]
-                out[i, at["volatility_percentile"]] = self._rank(int(index))
+                out[i, at["volatility_percentile"]] = self._rank(index)
             out[i, at["relative_volume"]] = self._volume.relative(int(now[i]))
             out[i, at["minute_volume_ratio"]] = self._volume.recent(int(now[i]))
 

@@ -6,7 +6,7 @@ is handed down; nothing below reads files or the environment for its settings.
 
 from __future__ import annotations
 
-from tapemill.settings.declaration import FlowSettings, Settings
+from tapemill.settings.declaration import FlowSettings, LevelsSettings, Settings
 from tapemill.settings.keys import Key, declared_keys
 from tapemill.settings.load import default_settings, load_settings
 from tapemill.settings.show import SettingRow, describe, render_markdown
@@ -14,6 +14,7 @@ from tapemill.settings.show import SettingRow, describe, render_markdown
 __all__ = [
     "FlowSettings",
     "Key",
+    "LevelsSettings",
     "SettingRow",
     "Settings",
     "declared_keys",

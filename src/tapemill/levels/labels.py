@@ -1,0 +1,45 @@
+"""Outcomes of a trade date: a second walk over its trades, after the features are made."""
+
+from __future__ import annotations
+
+import numpy as np
+import polars as pl
+
+from tapemill.levels.outcomes import Outcomes, OutcomeTracker
+from tapemill.levels.outcomes_rows import outcome_rows
+from tapemill.levels.rows import DayTables
+from tapemill.levels.trades import Trades
+from tapemill.settings import LevelsSettings
+
+__all__ = ["label_day"]
+
+
+def label_day(
+    day: DayTables,
+    trades: Trades,
+    settings: LevelsSettings,
+    *,
+    close_ns: int,
+    tick_value: float,
+) -> pl.DataFrame:
+    """Rows of `gold.episode_outcomes`.
+
+    Parameters
+    ----------
+    day : DayTables
+    trades : Trades
+        All trades of the date.
+    settings : LevelsSettings
+    close_ns : int
+        End of the trade date.
+    tick_value : float
+        Value of one tick in the contract's currency; NaN if no definition tells it, and then
+        nothing is net of fees.
+    """
+    tracker = OutcomeTracker(settings, close_ns)
+    tracker.open(day.decisions)
+    walked = tracker.advance(trades, day.end.until_ns, day.end.gaps)
+    rest = tracker.finish(day.end.until_ns, day.end.reason)
+    both = Outcomes(*(np.concatenate(pair) for pair in zip(walked, rest, strict=True)))
+    spreads = day.features.select("episode_id", "delay_seconds", "spread_ticks")
+    return outcome_rows(both, day.names, spreads, settings, tick_value=tick_value)
