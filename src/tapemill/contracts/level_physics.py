@@ -4,7 +4,7 @@ Windows are whole seconds: the window W goes from the start of the second that l
 the decision's own second to the decision, so it is W seconds and a fraction long. A window that
 began before the feed was whole (its first record, a snapshot, a silence of `levels.gap_seconds`)
 gives null, never zero. The zone of the barrier is [low − b, high + b] with
-b = max(`barrier_min_ticks`, `barrier_sigma` · σ); the band of the tape is made likewise of its keys.
+b = max(`barrier_min_ticks`, `barrier_sigma` · σ); the band of the tape is made likewise.
 """
 
 from __future__ import annotations
@@ -284,10 +284,11 @@ IMBALANCE_FEATURES = (
             f"ofi_{ticks}_{suffix}",
             "ratio",
             f"Order-flow imbalance of the best {ticks} price{'s' if ticks > 1 else ''} a side",
-            "d · Σ (bid flow − ask flow) / mean depth of the two sides there now; flow = signed"
-            f" quantity of adds, cancels and fills less than {ticks} tick{'s' if ticks > 1 else ''}"
-            " from the best price before or after, whichever is further (Cont, Kukanov and Stoikov"
-            " 2014 for one); null where the feed shows fewer levels",
+            "d · Σ (bid flow − ask flow) / usual depth of a side there (see barrier_wall_ratio);"
+            " flow = signed quantity of adds, cancels and fills at prices less than"
+            f" {ticks} tick{'s' if ticks > 1 else ''} from the best before or after, whichever is"
+            " further (Cont, Kukanov and Stoikov 2014 for one); null where the feed shows fewer"
+            " levels",
             window,
             _BREAK,
             "changes near the best prices",
