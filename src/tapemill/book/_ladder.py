@@ -7,18 +7,12 @@ from typing import Any
 import numpy as np
 
 from tapemill.book._compiled import compiled, inlined
+from tapemill.book._credit import BAD, CREDIT, CREDITS, STARTED, UNEXPLAINED, grant, use
 from tapemill.book._emit import BAD_PRICE, DONE, FULL_CHANGES, put_change, put_flow, to_ticks
 from tapemill.book.events import Cause, Flag
 from tapemill.book.records import UNDEFINED
 
-__all__ = ["BAD", "CREDIT", "CREDITS", "STARTED", "UNEXPLAINED", "read_ladders"]
-
-# Places in the vector of carried numbers.
-STARTED = 0
-CREDITS = 1
-CREDIT = 2
-UNEXPLAINED = 3
-BAD = 4
+__all__ = ["read_ladders"]
 
 _UNDEFINED = UNDEFINED
 _REVEALED = int(Cause.REVEALED)
@@ -47,38 +41,6 @@ def _pair(words: Any, level: int, part: int) -> tuple[int, int]:
     return (words[4 * level + 2] >> shift) & _LOW, (words[4 * level + 3] >> shift) & _LOW
 
 
-@compiled
-def _grant(credits_: Any, carried: Any, side: int, ticks: int, size: int) -> None:
-    """Note that a trade took `size` at a price: decreases there are fills first.
-
-    A trade without a side is an auction: it took from both sides, at its price or better.
-    """
-    for resting in (_BID, _ASK):
-        if side == resting:
-            continue
-        count = carried[CREDITS]
-        credits_[count, 0] = resting
-        credits_[count, 1] = ticks
-        credits_[count, 2] = size
-        credits_[count, 3] = 0 if side in (_BID, _ASK) else 1
-        carried[CREDITS] = count + 1
-
-
-@compiled
-def _use(credits_: Any, carried: Any, side: int, ticks: int, wanted: int) -> int:
-    """Take up to `wanted` of the credit at a price; return what there was."""
-    used = 0
-    for k in range(carried[CREDITS]):
-        if credits_[k, 0] != side or used == wanted:
-            continue
-        away = ticks - credits_[k, 1] if side == _BID else credits_[k, 1] - ticks
-        if away == 0 or (away > 0 and credits_[k, 3] == 1):
-            part = min(credits_[k, 2], wanted - used)
-            credits_[k, 2] -= part
-            used += part
-    return used
-
-
 @inlined
 def _flow(
     changes: Any,
@@ -97,7 +59,7 @@ def _flow(
     side = _ASK if part else _BID
     filled = 0
     if carried[CREDITS] > 0 and new[0] < old[0] and not reset:
-        filled = _use(credits_, carried, side, ticks, old[0] - new[0])
+        filled = use(credits_, carried, side, ticks, old[0] - new[0])
     return put_flow(changes, m, side, ticks, old, new, filled, reset)
 
 
@@ -352,7 +314,7 @@ def read_ladders(
             carried[CREDITS] = 0
         if action == _TRADE and price != _UNDEFINED:
             carried[CREDIT] = ts_event
-            _grant(credits_, carried, side, ticks, size)
+            grant(credits_, carried, side, ticks, size)
 
         reset = action == _CLEAR or (flags & _SNAPSHOT) != 0 or carried[STARTED] != 1
         mask = _difference(before, words)

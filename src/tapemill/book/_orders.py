@@ -126,6 +126,19 @@ def _clear(table: Any, levels: Any, far: Any, carried: Any, changes: Any, m: int
     return m
 
 
+@compiled
+def _come_to_light(
+    table: Any, at: int, levels: Any, far: Any, carried: Any, changes: Any, m: int
+) -> int:
+    """Show what trades took of an iceberg beyond its shown size: it was there and was added."""
+    hidden = (table[at, 3] >> 8) - table[at, 2]
+    if hidden <= 0:
+        return m
+    table[at, 2] += hidden
+    side = table[at, 3] & 255
+    return int(_put(levels, far, carried, changes, m, side, table[at, 1], _ADD, hidden, 0))
+
+
 @inlined
 def _take(
     table: Any,
@@ -213,7 +226,7 @@ def read_orders(
     changes: Any,
 ) -> tuple[int, int, int, int]:
     """Read records from `start`; return (why it stopped, record, next change, bad price)."""
-    room = changes.side.size - 4
+    room = changes.side.size - 8
     for i in range(start, records.size):
         head = records[i]
         action: Any = np.int64(head.action)
@@ -266,11 +279,15 @@ def read_orders(
             at = find_row(table, key)
             if at < 0:
                 carried[MISSING] += 1
-            elif action == _M and known and size > 0:
+                continue
+            shown = table[at, 2]
+            if table[at, 3] >> 8 > shown:
+                m = _come_to_light(table, at, levels, far, carried, changes, m)
+            if action == _M and known and size > 0:
                 m = _modify(table, at, levels, far, carried, changes, m, price, side, size, state)
             else:
                 held = table[at, 2]
-                taken = held if action == _M else min(size, held)
+                taken = held if action == _M or size >= shown else held - shown + size
                 m = _take(
                     table, at, levels, far, carried, changes, m, taken,
                     _RESET if state else _CANCEL, taken == held,
@@ -282,7 +299,9 @@ def read_orders(
             at = find_row(table, key)
             if at < 0:
                 carried[UNMATCHED] += 1
-            else:
+            elif price == table[at, 1] or side not in (_BID, _ASK):
+                # Elsewhere the order was sent across the market and traded there as aggressor: it
+                # left this price unfilled. In an auction (no side) all trade at one price.
                 table[at, 3] += size << 8
         elif action == _R:
             m = _clear(table, levels, far, carried, changes, m)

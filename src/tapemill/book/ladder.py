@@ -7,8 +7,9 @@ from typing import Any
 import numpy as np
 
 from tapemill.book._buffers import Buffers, bad_price
+from tapemill.book._credit import CARRIED, CREDITS, UNEXPLAINED
 from tapemill.book._emit import BAD_PRICE, DONE
-from tapemill.book._ladder import CREDITS, UNEXPLAINED, read_ladders
+from tapemill.book._ladder import read_ladders
 from tapemill.book.events import Changes, Events
 from tapemill.book.records import TRADE, UNDEFINED
 from tapemill.errors import ContractError
@@ -50,7 +51,7 @@ class LadderBook:
         self._per_nano = 1.0 / tick_nano
         self._levels = levels
         self._words = _LAYOUTS[levels]
-        self._carried = np.zeros(5, np.int64)
+        self._carried = np.zeros(CARRIED, np.int64)
         last = np.zeros(1, self._words)
         self._ladder = last["words"][0]
         self._ladder.reshape(levels, 4)[:, :2] = UNDEFINED

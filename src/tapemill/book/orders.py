@@ -22,10 +22,11 @@ _FIRST_FAR = 1 << 6
 class OrderBook:
     """Reads records of every order of one instrument, in any chunks, into events and changes.
 
-    An order that a fill record (F) marked loses that quantity as a `FILL` with its next cancel or
-    modify, whatever else it loses is a `CANCEL`. An order that moves leaves its old price by a
-    cancel and comes to the new one as an add. An order of an iceberg that is filled and refilled
-    by one message gives a fill and an add.
+    An order that a fill record (F) marked at its own price, or in an auction, loses that quantity
+    as a `FILL` with its next cancel or modify; whatever else it loses is a `CANCEL`. An order that
+    moves leaves its old price by a cancel and comes to the new one as an add, also when it moved to
+    cross the market and traded there. An order of an iceberg that is filled and refilled by one
+    message gives a fill and an add.
 
     Parameters
     ----------
