@@ -22,6 +22,7 @@ __all__ = [
     "BreakerSettings",
     "ChecksSettings",
     "ClockSettings",
+    "DatabentoSettings",
     "FinraSettings",
     "FlowSettings",
     "LakeSettings",
@@ -120,6 +121,18 @@ class FinraSettings(msgspec.Struct, frozen=True, kw_only=True):
     timeout_seconds: Annotated[float, _about("Longest wait for one answer", "s", gt=0)] = 30.0
     connect_timeout_seconds: Annotated[float, _about("Longest wait to connect", "s", gt=0)] = 5.0
     max_in_flight: Annotated[int, _about("Calls under way at once", "calls", ge=1, le=256)] = 4
+
+
+class DatabentoSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """Databento's historical API, through the vendor's own client."""
+
+    base_url: Annotated[str, _about("Address of the API; the sandbox's for rehearsals")] = (
+        "https://hist.databento.com"
+    )
+    api_key: Annotated[Secret | None, _about("API key", env=("DATABENTO_API_KEY",))] = None
+    timeout_seconds: Annotated[
+        float, _about("Longest wait to connect, and between two parts of an answer", "s", gt=0)
+    ] = 100.0
 
 
 class RetrySettings(msgspec.Struct, frozen=True, kw_only=True):
@@ -362,6 +375,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     lake: LakeSettings = LakeSettings()
     massive: MassiveSettings = MassiveSettings()
     finra: FinraSettings = FinraSettings()
+    databento: DatabentoSettings = DatabentoSettings()
     retry: RetrySettings = RetrySettings()
     breaker: BreakerSettings = BreakerSettings()
     landing: LandingSettings = LandingSettings()

@@ -98,7 +98,13 @@ def check_together(settings: Settings) -> None:
         An address that is none or not safe for keys, crossed bounds, half a pair of credentials,
         a clock that cannot be set.
     """
-    for name in ("massive.base_url", "finra.cdn_url", "finra.api_url", "finra.token_url"):
+    for name in (
+        "massive.base_url",
+        "finra.cdn_url",
+        "finra.api_url",
+        "finra.token_url",
+        "databento.base_url",
+    ):
         section, field = name.split(".")
         _check_address(name, getattr(getattr(settings, section), field), settings.origin(name))
     _check_order(settings, "retry.first_wait_seconds", "retry.longest_wait_seconds")
