@@ -80,6 +80,13 @@ def test_truncated_json(ask):
         msgspec.json.decode(reply.body)
 
 
+def test_cut_transfer(ask):
+    whole = ask().get(WEEK)
+    reply = ask(fault("cut_transfer", options={"keep_frac": 0.25})).get(WEEK)
+    assert (reply.wire, reply.declared) == ("cut", len(whole.body))
+    assert reply.body == whole.body[: len(whole.body) // 4]
+
+
 def test_html_body(ask):
     reply = ask(fault("html_body")).get(WEEK)
     assert (

@@ -1,4 +1,4 @@
-"""The vendors on loopback: Massive REST, FINRA CDN and Query API, with faults on demand.
+"""The vendors on loopback: Massive REST, FINRA CDN and Query API, Databento; faults on demand.
 
 In: a :class:`~tapemill.world.Market`, a moment, a plan and faults. Out: real HTTP answers in the
 vendors' own shapes, a count of every call that reached the wire, and the truth of what was spoiled.

@@ -49,6 +49,12 @@ FAULTS: dict[str, FaultKind] = _registry(
     FaultKind("reset", "wire", "the connection is dropped without an answer"),
     # -- in the answer
     FaultKind("truncated_json", "answer", "the body stops half-way", {"keep_frac": 0.6}),
+    FaultKind(
+        "cut_transfer",
+        "answer",
+        "the connection ends before the declared length",
+        {"keep_frac": 0.6},
+    ),
     FaultKind("html_body", "answer", "HTTP 200 with a maintenance page"),
     FaultKind("ok_with_error_body", "answer", "HTTP 200 that carries an error document"),
     FaultKind("ok_with_throttle_message", "answer", "HTTP 200 that asks to slow down"),
@@ -127,7 +133,7 @@ class Fault(msgspec.Struct, forbid_unknown_fields=True):
     kind : str
         Name in :data:`FAULTS`.
     vendor : str
-        ``massive``, ``finra_cdn``, ``finra_api`` or ``*``.
+        ``massive``, ``finra_cdn``, ``finra_api``, ``databento`` or ``*``.
     path : str
         Shell pattern on the request path; matching is case-sensitive.
     probability : float

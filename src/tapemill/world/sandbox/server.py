@@ -1,8 +1,9 @@
-"""The sandbox: one loopback host that answers as Massive and as FINRA, and counts its calls."""
+"""The sandbox: one loopback host that answers as each vendor, and counts its calls."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from pathlib import Path
 from types import TracebackType
 
 import msgspec
@@ -12,6 +13,7 @@ from aiohttp import web
 from tapemill.clock.injected import SYSTEM_CLOCK, Clock
 from tapemill.errors import FaultError, TapemillError, UsageError
 from tapemill.world.market import Market
+from tapemill.world.sandbox.databento import DatabentoApi
 from tapemill.world.sandbox.faults import FAULTS, Fault, FaultPlan
 from tapemill.world.sandbox.feed import VendorFeed
 from tapemill.world.sandbox.finra import FinraApi, FinraCdn
@@ -35,7 +37,7 @@ SYNTHETIC_HEADER = "x-tapemill-synthetic"
 
 
 class Sandbox:
-    """Both vendors on one address.
+    """All vendors on one address.
 
     Use it as an asynchronous context manager (`base_url` is then set), or without any socket by
     :meth:`exchange`.
@@ -53,13 +55,17 @@ class Sandbox:
         How far back the free plan reaches.
     rate_per_minute : int or mapping of str to int, optional
         Calls in any sliding 60 seconds, at Massive or per vendor (``massive``, ``finra_cdn``,
-        ``finra_api``); more are answered 429.
+        ``finra_api``, ``databento``); more are answered 429.
     faults : FaultPlan, optional
         What is switched on from the start.
     api_keys, clients : optional
-        Known Massive keys, and FINRA client ids with their secrets.
+        Known keys of Massive and Databento, and FINRA client ids with their secrets.
     require_oauth : bool
         Refuse anonymous calls to the Query API.
+    dbn_folder : Path, optional
+        DBN files that Databento serves; without it there is no Databento.
+    licensed : collection of str, optional
+        Databento datasets that the keys may read; default: all.
     host, port : str, int
         Where to listen; port 0 takes a free one.
     clock : Clock
@@ -83,6 +89,8 @@ class Sandbox:
         api_keys: Collection[str] = (SANDBOX_KEY,),
         clients: Mapping[str, str] | None = None,
         require_oauth: bool = False,
+        dbn_folder: Path | None = None,
+        licensed: Collection[str] | None = None,
         host: str = "127.0.0.1",
         port: int = 0,
         clock: Clock = SYSTEM_CLOCK,
@@ -110,6 +118,11 @@ class Sandbox:
             self._feed,
             clients=dict([SANDBOX_CLIENT]) if clients is None else clients,
             require_oauth=require_oauth,
+        )
+        self._databento = (
+            None
+            if dbn_folder is None
+            else DatabentoApi(dbn_folder, api_keys=api_keys, licensed=licensed)
         )
         self._runner: web.AppRunner | None = None
 
@@ -152,6 +165,8 @@ class Sandbox:
             reply = self._cdn.answer(call)
         elif vendor == "finra_api":
             reply = self._query_api.answer(call, page_fault)
+        elif vendor == "databento" and self._databento is not None:
+            reply = self._databento.answer(call)
         else:
             reply = self._massive.answer(call, page_fault)
         reply = reply.with_header("date", http_date(self.now_ns))
@@ -215,7 +230,19 @@ class Sandbox:
             return web.Response(status=500)
         if reply.wire == "timeout":
             return await self._dribble(request, reply.seconds)
+        if reply.wire == "cut":
+            return await self._cut(request, reply)
         return web.Response(status=reply.status, body=reply.body, headers=dict(reply.headers))
+
+    async def _cut(self, request: web.Request, reply: Reply) -> web.StreamResponse:
+        """Send a part of what is declared, and hang up."""
+        response = web.StreamResponse(status=reply.status, headers=dict(reply.headers))
+        response.content_length = reply.declared
+        await response.prepare(request)
+        await response.write(reply.body)
+        if request.transport is not None:
+            request.transport.close()
+        return response
 
     async def _dribble(self, request: web.Request, seconds: float) -> web.StreamResponse:
         """Send headers at once, then a byte a second, never a whole answer."""
@@ -268,7 +295,7 @@ class _FaultList(msgspec.Struct, forbid_unknown_fields=True):
 
 def _rates(given: int | Mapping[str, int] | None) -> dict[str, int]:
     rates = {"massive": given} if isinstance(given, int) else dict(given or {})
-    vendors = {vendor_of(path) for path in ("/", "/equity/regsho/", "/data/group/")}
+    vendors = {vendor_of(path) for path in ("/", "/equity/regsho/", "/data/group/", "/v0/")}
     if rates.keys() - vendors or any(rate < 1 for rate in rates.values()):
         raise UsageError(f"rate_per_minute must be at least 1 for {sorted(vendors)}, got {rates}")
     return rates

@@ -58,6 +58,9 @@ def spoiled(fault: Fault, call: Call, reply: Reply, now_ns: int) -> Reply:
         return reply
     if fault.kind == "truncated_json":
         return replace(reply, body=reply.body[: int(len(reply.body) * fault.number("keep_frac"))])
+    if fault.kind == "cut_transfer":
+        kept = reply.body[: int(len(reply.body) * fault.number("keep_frac"))]
+        return replace(reply, body=kept, wire="cut", declared=len(reply.body))
     if fault.kind == "html_body":
         return replace(reply, body=_HTML, headers={"content-type": "text/html"})
     if fault.kind == "ok_with_error_body":

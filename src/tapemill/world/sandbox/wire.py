@@ -14,7 +14,7 @@ import msgspec
 
 __all__ = ["Call", "CallLog", "Reply", "http_date", "json_reply", "vendor_of"]
 
-WireFault = Literal["", "timeout", "reset"]
+WireFault = Literal["", "timeout", "reset", "cut"]
 
 
 @dataclass(frozen=True)
@@ -31,13 +31,14 @@ class Call:
 
 @dataclass(frozen=True)
 class Reply:
-    """An answer, or what happens instead (`wire` set, `seconds` it takes)."""
+    """An answer, or what happens instead (`wire` set, `seconds` it takes, `declared` length)."""
 
     status: int
     body: bytes = b""
     headers: Mapping[str, str] = field(default_factory=dict)
     wire: WireFault = ""
     seconds: float = 0.0
+    declared: int = 0
 
     def with_header(self, name: str, value: str) -> Reply:
         """The same answer with one header set."""
@@ -63,7 +64,7 @@ def vendor_of(path: str) -> str:
         return "finra_cdn"
     if path.startswith(("/data/group/", "/fip/rest/")):
         return "finra_api"
-    return "massive"
+    return "databento" if path.startswith("/v0/") else "massive"
 
 
 class CallRecord(msgspec.Struct):
