@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from typing import Any
 
-import numpy as np
 from numba import njit, types
 
 from tapemill.contracts.level_physics import IMBALANCE_TICKS
@@ -22,7 +21,7 @@ from tapemill.levels._physics_windows import (
 )
 from tapemill.levels.states import barrier_state
 
-__all__ = ["BARRIER_NOW", "BARRIER_WINDOW", "IMBALANCE_NOW", "TAPE_WINDOW", "gather"]
+__all__ = ["BARRIER_NOW", "BARRIER_WINDOW", "IMBALANCE_NOW", "SUMS", "TAPE_WINDOW", "gather"]
 
 # How many features each part of an answer has, in the order of the declaration.
 BARRIER_NOW, BARRIER_WINDOW, TAPE_WINDOW, IMBALANCE_NOW = 6, 11, 14, 3
@@ -34,12 +33,12 @@ _BEST, _MIDDLE, _DEEP = IMBALANCE_TICKS
     _ADDED, _CANCELED, _FILLED, _BUY, _SELL, _LARGE, _PRINTS, _THROUGH, _TRADES,
     _OFI, _OFI_MIDDLE, _OFI_DEEP, _SEEN, _FLOW_LOST, _TAPE_LOST,
 ) = range(15)  # fmt: skip
-_SUMS = 15
+SUMS = 15
 
 _T: Any = types
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, _nrt=False)
 def _add_flow(flow: Any, seconds: Any, row: int, side: int, low: int, high: int, sums: Any) -> None:
     """Add what a second did to the zone on one side."""
     base = seconds[row, kept.Q_BASE]
@@ -54,7 +53,7 @@ def _add_flow(flow: Any, seconds: Any, row: int, side: int, low: int, high: int,
             sums[_ADDED + kind] += flow[row, price, 3 * side + kind]
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, _nrt=False)
 def _add_tape(
     tape: Any, seconds: Any, row: int, low: int, high: int, through: int, upwards: bool, sums: Any
 ) -> None:
@@ -76,7 +75,7 @@ def _add_tape(
             sums[_THROUGH] += buy + sell
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, _nrt=False)
 def _barrier_now(
     whole: Any, book: Any, baseline: Any, side: int, low: int, high: int, out: Any
 ) -> float:
@@ -113,7 +112,7 @@ def _barrier_now(
     return float(depth)
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, _nrt=False)
 def _barrier_window(sums: Any, depth: float, limits: Any, out: Any) -> None:
     """What was added, pulled and traded in a window; `limits` are thresholds of the states."""
     added, canceled, filled = sums[_ADDED], sums[_CANCELED], sums[_FILLED]
@@ -135,7 +134,7 @@ def _barrier_window(sums: Any, depth: float, limits: Any, out: Any) -> None:
     out[10] = min(1.0, churn / (5.0 * limits[2]))
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, _nrt=False)
 def _tape_volume(sums: Any, direction: int, large_known: bool, out: Any) -> None:
     buy, sell = sums[_BUY], sums[_SELL]
     volume = buy + sell
@@ -149,7 +148,7 @@ def _tape_volume(sums: Any, direction: int, large_known: bool, out: Any) -> None
     out[10] = sums[_THROUGH]
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, _nrt=False)
 def _tape_motion(
     seconds: Any, second: int, span: int, direction: int, price: int, out: Any
 ) -> None:
@@ -161,7 +160,7 @@ def _tape_motion(
     out[6] = direction * (slope(late) - slope(early))
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, _nrt=False)
 def _imbalances(whole: Any, sums: Any, direction: int, near: Any, out: Any) -> None:
     """Order-flow imbalance of a window over what usually rests near the best prices."""
     for which in range(_NEAR):
@@ -183,22 +182,24 @@ def _imbalances(whole: Any, sums: Any, direction: int, near: Any, out: Any) -> N
         _T.float64,
         _T.Array(_T.float64, 1, "C"),
         _T.Array(_T.int64, 1, "C"),
+        _T.Array(_T.int64, 1, "C"),
         _T.Array(_T.float64, 1, "C"),
     ),
     cache=True,
     nogil=True,
+    _nrt=False,
 )
 def gather(
     whole: Any, real: Any, book: Any, flow: Any, tape: Any, seconds: Any, sweeps: Any,
     multiples: Any, sizes: Any, baseline: Any,
     decision_ns: int, touch_ns: int, direction: int, low: float, high: float, sigma: float,
-    limits: Any, spans: Any, out: Any,
+    limits: Any, spans: Any, sums: Any, out: Any,
 ) -> None:  # fmt: skip
     """Fill `out` (NaN where there is no evidence) in the order of the declaration.
 
     `limits` are vacuum_ratio, wall_ratio, flow_min_contracts, weak_contracts, barrier_min_ticks,
     barrier_sigma, tape_min_ticks, tape_sigma; `spans` are the windows in seconds, the last one
-    that since the touch (negative: none).
+    that since the touch (negative: none). `sums` is room for `SUMS` numbers.
     """
     out[:] = math.nan
     # A feed that has been silent for too long says nothing about now.
@@ -215,7 +216,7 @@ def gather(
     zone_top = zone_high if side == 0 else -zone_low
     second = decision_ns // kept.SECOND_NS
 
-    sums = np.zeros(_SUMS, np.int64)
+    sums[:] = 0
     sums[_FLOW_LOST] = zone_high - zone_low >= kept.WIDTH
     sums[_TAPE_LOST] = tape_high - tape_low >= kept.WIDTH
     depth = math.nan
@@ -232,7 +233,9 @@ def gather(
         usual_depth(whole, baseline, _DEEP),
     )
 
-    longest = spans.max()
+    longest = 0
+    for window in range(windows):
+        longest = max(longest, spans[window])
     for offset in range(longest + 1):
         row = (second - offset) & (kept.RING - 1)
         if seconds[row, kept.Q_SECOND] == second - offset:

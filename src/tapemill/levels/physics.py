@@ -16,7 +16,7 @@ from tapemill.contracts.level_physics import (
     WINDOWS,
 )
 from tapemill.errors import ContractError
-from tapemill.levels._physics_gather import gather
+from tapemill.levels._physics_gather import SUMS, gather
 from tapemill.levels._physics_layout import (
     LAST_ORDINAL,
     LAST_TS,
@@ -97,6 +97,7 @@ class Physics:
     def __init__(self, settings: LevelsSettings) -> None:
         self._state: State = new_state(settings)
         self._pending: list[_Pending] = []
+        self._sums = np.zeros(SUMS, np.int64)
         self._limits = np.array(
             [
                 settings.vacuum_ratio,
@@ -189,7 +190,7 @@ class Physics:
             out = np.empty(len(PHYSICS_FEATURES))
             gather(
                 *self._state, one.decision_ns, one.touch_ns, one.direction,
-                one.low, one.high, one.sigma, self._limits, _spans(one), out,
+                one.low, one.high, one.sigma, self._limits, _spans(one), self._sums, out,
             )  # fmt: skip
             answers.append((one, out))
             ready += 1
