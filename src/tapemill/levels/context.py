@@ -210,7 +210,8 @@ class Context:
             out[:, at["seconds_to_close"]] = (closes - now) / _SECOND
             out[:, at["is_regular"]] = (now >= opens) & (now < closes)
         place = np.searchsorted(known.volatility.at_ns, now, side="right") - 1
-        for i, index in enumerate(map(int, place)):
+        known_at: list[int] = np.atleast_1d(place).tolist()
+        for i, index in enumerate(known_at):
             if index >= 0:
                 out[i, at["sigma_now_ticks"]] = known.volatility.sigma[index]
                 out[i, at["volatility_percentile"]] = self._rank(index)

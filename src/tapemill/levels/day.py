@@ -207,7 +207,8 @@ class LiveDay:
 def _cut(events: Events, changes: Changes, moments: Array) -> Iterator[tuple[Events, Changes]]:
     """Records before the first moment, those before the second, and so on."""
     places = np.searchsorted(events.ts_gateway, moments, side="left")
-    bounds = [0, *map(int, places), len(events.ts_gateway)]
+    inner: list[int] = np.atleast_1d(places).tolist()
+    bounds = [0, *inner, len(events.ts_gateway)]
     for first, last in itertools.pairwise(bounds):
         if last > first:
             begin, end = int(events.first_change[first]), int(events.first_change[last])

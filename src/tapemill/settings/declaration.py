@@ -275,14 +275,14 @@ class LevelsSettings(msgspec.Struct, frozen=True, kw_only=True):
     approach_sigma: Annotated[
         float, _about("Approach band: price this near a zone has come to it", "sigma", gt=0)
     ] = 1.0
-    approach_min_ticks: Annotated[int, _about("Least approach band", "ticks", ge=1)] = 4
+    approach_min_ticks: Annotated[int, _about("Least approach band", "ticks", ge=1)] = 2
     touch_sigma: Annotated[float, _about("Touch band around a zone", "sigma", ge=0)] = 0.1
     touch_min_ticks: Annotated[int, _about("Least touch band", "ticks", ge=0)] = 1
     leave_sigma: Annotated[
         float,
         _about("Leave band: price beyond it has left; wider than the approach", "sigma", gt=0),
     ] = 1.75
-    leave_min_ticks: Annotated[int, _about("Least leave band", "ticks", ge=1)] = 8
+    leave_min_ticks: Annotated[int, _about("Least leave band", "ticks", ge=1)] = 4
     merge_sigma: Annotated[
         float, _about("Levels nearer than this stand in one zone", "sigma", ge=0)
     ] = 0.25
@@ -332,7 +332,7 @@ class LevelsSettings(msgspec.Struct, frozen=True, kw_only=True):
     placebos: Annotated[
         int, _about("Random placebo levels for each real level", "levels", ge=0, le=20)
     ] = 2
-    round_ticks: Annotated[int, _about("Spacing of round numbers", "ticks", ge=1)] = 100
+    round_ticks: Annotated[int, _about("Spacing of round numbers", "ticks", ge=1)] = 40
     round_ticks_of: Annotated[
         dict[str, str], _about('Spacing of round numbers by product, in ticks: {ZN = "32"}')
     ] = field(default_factory=dict)
