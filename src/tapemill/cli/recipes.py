@@ -19,6 +19,7 @@ def build_all(
 ) -> BuildReport:
     """Bring targets of any room up to date; see :func:`tapemill.refine.build`."""
     from tapemill.flow import GOLD_RECIPES
+    from tapemill.levels.recipes import LEVEL_RECIPES
     from tapemill.refine import RECIPES, build
 
     return build(
@@ -27,5 +28,5 @@ def build_all(
         place.clock,
         targets,
         progress=progress,
-        recipes={**RECIPES, **GOLD_RECIPES},
+        recipes={**RECIPES, **GOLD_RECIPES, **LEVEL_RECIPES},
     )

@@ -1,0 +1,201 @@
+"""Which contract is looked at on which trade date, and what its levels are made of."""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime
+import hashlib
+import math
+from collections.abc import Sequence
+from pathlib import Path
+
+import polars as pl
+
+from tapemill.clock import calendar
+from tapemill.errors import ConfigError, ContractError
+from tapemill.lake import Lake
+from tapemill.levels.continuous import continuous, dominant_contracts
+from tapemill.levels.inputs import LevelInputs
+from tapemill.levels.user_levels import read_user_levels
+from tapemill.refine.futures_sources import OrderSource, plan_feed, sessions_of_source
+from tapemill.settings import LevelsSettings
+
+__all__ = ["Subject", "level_inputs", "subjects_of", "user_file_digest"]
+
+_CONTRACTS = "reference.futures_contracts"
+_ROLLS = "reference.futures_rolls"
+_MINUTES = "silver.futures_minutes"
+_PROFILE = "silver.futures_profile"
+_STATISTICS = "bronze.databento_statistics"
+_SETTLEMENT = 3
+_HISTORY = 30
+_NANO = 10**9
+
+
+@dataclasses.dataclass(frozen=True)
+class Subject:
+    """A contract on a trade date.
+
+    Attributes
+    ----------
+    symbol, root : str
+    session : date
+    tick_size : float
+        Points.
+    tick_value : float
+        Value of one tick in the contract's currency; NaN where no definition tells it.
+    sources : tuple of str
+        What its book is read from: hash, from and to (ns UTC) of each stretch.
+    """
+
+    symbol: str
+    root: str
+    session: datetime.date
+    tick_size: float
+    tick_value: float
+    sources: tuple[str, ...]
+
+
+def subjects_of(
+    lake: Lake, sources: Sequence[OrderSource]
+) -> dict[datetime.date, tuple[Subject, ...]]:
+    """Contracts by trade date: of each product the dominant outright, as known that morning.
+
+    Where no earlier trade date tells which one that is, the date's own volumes do: that chooses
+    what is looked at and enters no feature.
+    """
+    if not lake.tables.exists(_CONTRACTS):
+        return {}
+    contracts = lake.tables.scan(_CONTRACTS).filter(pl.col("kind") == "outright").collect()
+    rolls = lake.tables.scan(_ROLLS).collect() if lake.tables.exists(_ROLLS) else pl.DataFrame()
+    days = sorted({day for source in sources for day in sessions_of_source(source)})
+    found: dict[datetime.date, list[Subject]] = {day: [] for day in days}
+    for (root,), rows in contracts.group_by("root", maintain_order=True):
+        if not days or rolls.is_empty():
+            continue
+        chosen = dominant_contracts(lake, str(root), days[0], days[-1])
+        own = rolls.filter(pl.col("root") == root).select("session", "symbol")
+        names = dict(own.iter_rows()) | dict(chosen.select("session", "symbol").iter_rows())
+        known = {row["symbol"]: row for row in rows.iter_rows(named=True)}
+        for day in days:
+            subject = _subject(sources, known.get(names.get(day, "")), day)
+            if subject is not None:
+                found[day].append(subject)
+    return {day: tuple(some) for day, some in found.items() if some}
+
+
+def _subject(
+    sources: Sequence[OrderSource], row: dict[str, object] | None, day: datetime.date
+) -> Subject | None:
+    if row is None:
+        return None
+    plan = plan_feed(sources, str(row["symbol"]), day)
+    if not plan.segments:
+        return None
+    # The feed's own step: a contract's may be finer than what one of its files was read with.
+    size, declared = plan.tick_nano / _NANO, row["tick_value"]
+    step = float(str(row["tick_size"]))
+    value = float(str(declared)) * size / step if declared is not None else math.nan
+    return Subject(
+        symbol=str(row["symbol"]),
+        root=str(row["root"]),
+        session=day,
+        tick_size=size,
+        tick_value=value,
+        sources=tuple(
+            f"{part.source.raw_sha256} {part.start_ns} {part.end_ns}" for part in plan.segments
+        ),
+    )
+
+
+def level_inputs(lake: Lake, subject: Subject, settings: LevelsSettings) -> LevelInputs:
+    """What was known of a contract before its trade date began.
+
+    Minutes of earlier trade dates are those of the continuous series, brought to this contract by
+    the gaps measured at the rolls; where the series ends with another contract, this contract's
+    own.
+    """
+    symbol, session = subject.symbol, subject.session
+    exchange = calendar("CMES")
+    last = exchange.previous(session)
+    first = exchange.previous(session, _HISTORY)
+    empty = lake.tables.scan(_MINUTES).filter(pl.lit(value=False)).collect()
+    history = empty
+    if lake.tables.exists(_MINUTES):
+        own = lake.tables.scan(_MINUTES, start=first, end=last).filter(
+            pl.col("symbol") == symbol, pl.col("session").is_between(first, last)
+        )
+        history = own.sort("ts_event").collect()
+        chosen = dominant_contracts(lake, subject.root, first, last)
+        if chosen.height and chosen["symbol"][-1] == symbol and chosen["symbol"].n_unique() > 1:
+            try:
+                series = continuous(lake, subject.root, first, last, adjust="difference")
+            except ContractError:
+                pass  # a roll whose gap nobody measured: the contract's own minutes must do
+            else:
+                history = series.sort("ts_event").collect()
+    profile = pl.DataFrame()
+    if lake.tables.exists(_PROFILE):
+        profile = (
+            lake.tables.scan(_PROFILE, start=first, end=last)
+            .filter(pl.col("symbol") == symbol, pl.col("session").is_between(first, last))
+            .sort("ts_event", "price_ticks")
+            .collect()
+        )
+    return LevelInputs.for_session(
+        symbol,
+        subject.root,
+        session,
+        subject.tick_size,
+        minutes=empty,
+        history=history,
+        profile=profile,
+        settlements=_settlements(lake, symbol),
+        user=_user_levels(settings),
+    )
+
+
+def _settlements(lake: Lake, symbol: str) -> pl.DataFrame:
+    """Settlement prices of a contract: session, price, and from when each was known."""
+    if not lake.tables.exists(_STATISTICS):
+        return pl.DataFrame()
+    rows = (
+        lake.tables.scan(_STATISTICS)
+        .filter(
+            pl.col("symbol") == symbol,
+            pl.col("stat_type") == _SETTLEMENT,
+            pl.col("price").is_not_null(),
+            pl.col("ts_ref").is_not_null(),
+        )
+        .select("ts_ref", "price", known_ns=pl.col("ts_gateway"))
+        .sort("known_ns")
+        .collect()
+    )
+    # The venue gives the trade date itself as midnight UTC.
+    day = pl.from_epoch(pl.col("ts_ref"), time_unit="ns").dt.date()
+    return rows.select("price", "known_ns", session=day)
+
+
+def _user_levels(settings: LevelsSettings) -> pl.DataFrame:
+    return read_user_levels(Path(settings.user_file)) if settings.user_file else pl.DataFrame()
+
+
+def user_file_digest(settings: LevelsSettings) -> str:
+    """Hash of the user's file of levels; empty without one.
+
+    Raises
+    ------
+    ConfigError
+        The file cannot be read.
+    """
+    if not settings.user_file:
+        return ""
+    try:
+        content = Path(settings.user_file).read_bytes()
+    except OSError as error:
+        raise ConfigError(
+            f"the file of your own levels cannot be read: {error.strerror}",
+            where=settings.user_file,
+            next_step="correct levels.user_file, or leave it empty",
+        ) from error
+    return hashlib.sha256(content).hexdigest()
