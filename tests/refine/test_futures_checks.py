@@ -161,9 +161,10 @@ def altered(kind: str) -> tuple[pl.DataFrame, pl.DataFrame]:
             ],
             how="vertical_relaxed",
         )
-    if kind in ("records_repeated", "records_equal"):
-        copies = rows[:100] if kind == "records_repeated" else rows[:5]
-        rows = pl.concat([rows, copies]).sort("ts_event", maintain_order=True)
+    if kind == "records_repeated":
+        rows = pl.concat([rows, rows[:100]]).with_columns(ordinal=pl.int_range(pl.len()))
+    if kind == "records_equal":
+        rows = pl.concat([rows, *[rows[:10]] * 4]).sort("ts_event", maintain_order=True)
         rows = rows.with_columns(ordinal=pl.int_range(pl.len()))
         depth = depth.clear()
     if kind == "book_crossed":
@@ -200,7 +201,7 @@ def test_a_planted_pattern_is_found_by_its_name(lake: Lake, check: object) -> No
     kin = {
         "price_frozen": {"one_sided_trades"},
         "receipts_backwards": {"received_before_event"},
-        "records_repeated": {"sequence_backwards"},
+        "records_repeated": {"sequence_backwards", "receipts_backwards"},
     }.get(kind, set())
     assert set(made) <= {kind, *kin}
 

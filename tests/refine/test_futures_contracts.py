@@ -66,7 +66,7 @@ def test_a_symbol_means_the_next_delivery(
 def test_terms_are_the_newest_and_known_since_they_were_first_said() -> None:
     moments = [at(date(2024, 3, d), 19) for d in (1, 4, 5, 6)]
     said = pl.concat(
-        definition("ESH4", moment, f"d{number}", tick_nano=tick, tick_value=12.5)
+        definition("ESH4", moment, f"d{number}", tick_nano=tick)
         for number, (moment, tick) in enumerate(
             zip(moments, [QUARTER, 500_000_000, QUARTER, QUARTER], strict=True)
         )
@@ -78,19 +78,40 @@ def test_terms_are_the_newest_and_known_since_they_were_first_said() -> None:
         assert row["evidence"] == "definition: its own"
 
 
-def test_a_point_is_worth_its_steps_and_a_contradiction_is_told() -> None:
-    note = definition(
+@pytest.mark.parametrize(
+    ("unit", "quantity", "step", "value", "expected", "told"),
+    [
+        ("IPNT", 50.0, 0.25, 0.125, 50.0, ""),  # the venue's own scale, see the real definitions
+        ("EUR", 125_000.0, 0.00005, 6.25, 125_000.0, ""),
+        ("bbl", 1_000.0, 0.01, None, 1_000.0, ""),
+        (
+            "USD",
+            100_000.0,
+            0.015625,
+            15.625,
+            None,
+            "; value of a point unknown: 1000 by the value of its step and 100000 by its unit of"
+            " measure",
+        ),
+        ("CTRCT", None, 0.05, 1.0, None, ""),
+    ],
+)
+def test_a_point_is_worth_what_two_fields_agree_on(
+    unit: str, quantity: float, step: float, value: float, expected: float, told: str
+) -> None:
+    said = definition(
         "ZNH4",
         at(DAY, 1),
-        asset="ZN",
-        tick_nano=15_625_000,
-        tick_size=0.015625,
-        tick_value=15.625,
-        contract_multiplier=100_000.0,
+        tick_nano=round(step * 1e9),
+        tick_size=step,
+        tick_value=value,
+        contract_multiplier=quantity,
+        unit_of_measure=unit,
     )
-    row = futures_contracts(note, NO_FILES).row(0, named=True)
-    assert row["multiplier"] == 1_000.0
-    assert row["evidence"] == "definition: its own; the unit of measure says 100000 a point"
+    row = futures_contracts(said, NO_FILES).row(0, named=True)
+    assert row["multiplier"] == expected
+    assert row["tick_value"] == (expected * step if expected else None)
+    assert row["evidence"] == "definition: its own" + told
 
 
 def test_shares_are_no_contracts_and_spreads_have_no_point_of_their_own() -> None:

@@ -43,9 +43,11 @@ _TERMS = (
     "tick_nano",
     "tick_value",
     "contract_multiplier",
+    "unit_of_measure",
     "expiration_ns",
     "activation_ns",
 )
+_INDEX_POINTS = "IPNT"
 _EVIDENCE = ("definition", "product", "prices")
 """From the best to the weakest."""
 
@@ -69,9 +71,11 @@ def futures_contracts(definitions: pl.DataFrame, files: pl.DataFrame) -> pl.Data
 
     Notes
     -----
-    The value of a point is that of a step over the size of a step. The venue's unit of measure
-    is the same for an index and is not for a note (100,000 of face, 1,000 a point): where both
-    are given and differ, the evidence says so.
+    The value of a point is the quantity of the unit of measure where that is index points, or
+    where the value of a step, over the size of a step, says the same. Where the two contradict
+    each other it is null and the evidence gives both: the unit of a bond is its face, of which a
+    point is a hundredth; the value of a step comes in the venue's scale of display, which the
+    prices do not have (ES: 0.125 for 12.50).
     """
     defined = {row["symbol"]: row for row in _newest(definitions)}
     rows = [row for row in map(_of_definition, defined.values()) if row]
@@ -107,13 +111,7 @@ def _of_definition(row: dict[str, Any]) -> dict[str, Any] | None:
     tick = row["tick_nano"]
     if not kind or not root or not tick or row["instrument_class"] in ("K", "B", "X", "I"):
         return None
-    value = row["tick_value"] or None
-    by_step = value * _NANO / tick if value else None
-    by_unit = row["contract_multiplier"]
-    evidence = "definition: its own"
-    if by_step and by_unit and not math.isclose(by_step, by_unit, rel_tol=1e-9):
-        evidence += f"; the unit of measure says {by_unit:g} a point"
-    multiplier = by_step or (by_unit if kind == "outright" else None)
+    multiplier, doubt = _point_value(row, kind)
     return {
         "symbol": row["symbol"],
         "root": root,
@@ -122,13 +120,28 @@ def _of_definition(row: dict[str, Any]) -> dict[str, Any] | None:
         "currency": row["currency"],
         "tick_nano": tick,
         "tick_size": tick / _NANO,
-        "tick_value": value or (multiplier * tick / _NANO if multiplier else None),
+        "tick_value": multiplier * tick / _NANO if multiplier else None,
         "multiplier": multiplier,
         "expiration_ns": row["expiration_ns"],
         "activation_ns": row["activation_ns"],
-        "evidence": evidence,
+        "evidence": "definition: its own" + doubt,
         "known_at": row["known_at"],
     }
+
+
+def _point_value(row: dict[str, Any], kind: str) -> tuple[float | None, str]:
+    """Currency a point, and what is to be said about it."""
+    by_unit = row["contract_multiplier"] or None
+    step = row["tick_value"] or None
+    by_step = step * _NANO / row["tick_nano"] if step else None
+    if kind != "outright":
+        return None, ""
+    if by_unit is None or row["unit_of_measure"] == _INDEX_POINTS or by_step is None:
+        return by_unit, ""
+    if math.isclose(by_step, by_unit, rel_tol=1e-9):
+        return by_unit, ""
+    said = f"{by_step:g} by the value of its step and {by_unit:g} by its unit of measure"
+    return None, f"; value of a point unknown: {said}"
 
 
 def _seen(files: pl.DataFrame) -> dict[str, tuple[int, str, datetime.datetime]]:

@@ -40,6 +40,8 @@ class SourceFacts:
     ----------
     hours : set of int
         Whole hours since the trade date began in which records arrived.
+    equal, repeated : int
+        Records equal to another one of the same message; to one of another message.
     lags : int64, shape (64,)
         Records whose receipt came 2**i nanoseconds and more after the venue's time.
     spreads : int64
@@ -65,7 +67,8 @@ class SourceFacts:
     jump_ordinal: int = -1
     median_jump: float = 0.0
     received_before: int = 0
-    duplicates: int = 0
+    equal: int = 0
+    repeated: int = 0
     event_ends: int = 0
     crossed: int = 0
     first_crossed: int = -1
@@ -184,7 +187,12 @@ class _Counting:
         sized = live.filter(pl.col("action").is_in([_ADD, _TRADE]))
         facts.sizeless += sized.filter(pl.col("size") <= 0).height
         identity = [name for name in live.columns if name not in ("ordinal", "known_at")]
-        facts.duplicates += live.height - live.select(identity).n_unique()
+        # One message may say equal things, one after the other; two messages may not.
+        message = pl.struct("ts_event", "sequence").rle_id().alias("message")
+        distinct = live.select(identity).n_unique()
+        apart = live.select(*identity, message).n_unique()
+        facts.equal += live.height - apart
+        facts.repeated += apart - distinct
         self._count_clocks(live)
         self._count_sequence(live)
 

@@ -15,7 +15,7 @@ _ENOUGH = 1_000
 """Contracts or records under which a share says nothing."""
 _UNUSUAL = 10.0
 """Multiple of the usual spread that is wide."""
-_MANY_EQUAL, _TOO_MANY_EQUAL = 0.001, 0.01
+_REPEATED, _EQUAL = 0.001, 0.01
 _SIDE_LOW, _SIDE_HIGH = 0.3, 0.7
 _JUMPS = 100_000
 """Multiples of the usual step of the sequence that are a gap of the whole channel."""
@@ -59,8 +59,8 @@ def _buy_share(facts: SourceFacts) -> float:
     return facts.buy_volume / sided if sided else 0.5
 
 
-def _equal_share(facts: SourceFacts) -> float:
-    return facts.duplicates / facts.records if facts.records else 0.0
+def _share(count: int, facts: SourceFacts) -> float:
+    return count / facts.records if facts.records else 0.0
 
 
 def _wide(facts: SourceFacts) -> bool:
@@ -160,17 +160,19 @@ CHECKS = (
     FuturesCheck(
         "records_repeated",
         "error",
-        lambda facts: facts.records >= _ENOUGH and _equal_share(facts) > _TOO_MANY_EQUAL,
-        lambda facts: f"{facts.duplicates} of {facts.records} records repeat another to the bit",
+        lambda facts: facts.records >= _ENOUGH and _share(facts.repeated, facts) > _REPEATED,
+        lambda facts: (
+            f"{facts.repeated} of {facts.records} records repeat a record of another message"
+        ),
         "the file was put together from parts that overlap: " + _AGAIN,
     ),
     FuturesCheck(
         "records_equal",
         "info",
+        lambda facts: facts.records >= _ENOUGH and _share(facts.equal, facts) > _EQUAL,
         lambda facts: (
-            facts.records >= _ENOUGH and _MANY_EQUAL < _equal_share(facts) <= _TOO_MANY_EQUAL
+            f"{facts.equal} of {facts.records} records look like another of their message"
         ),
-        lambda facts: f"{facts.duplicates} of {facts.records} records look like another",
         "all are kept: records are told apart by their place in the file",
     ),
     FuturesCheck(
