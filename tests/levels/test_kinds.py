@@ -25,7 +25,7 @@ from tapemill.levels.registry import LEVEL_KINDS, build_levels
 from tapemill.levels.round_numbers import round_spacing
 from tapemill.settings.declaration import LevelsSettings
 
-DEFAULTS = LevelsSettings(placebos=0)
+DEFAULTS = LevelsSettings(placebos=0, round_ticks=100)
 OPEN = eastern_ns(SESSION, 9, 30)
 GLOBEX = calendar("CMES").session(SESSION).open_ns
 
@@ -167,9 +167,10 @@ def test_a_settlement_stands_from_when_it_was_published(inputs):
     levels = build_levels(changed, DEFAULTS).filter(
         (pl.col("kind") == "PRIOR_DAY_SETTLEMENT") & (pl.col("family") == "real")
     )
-    first = levels.filter(pl.col("valid_from_ns") < GLOBEX + 10)
+    # What comes within a minute is taken in at its end.
+    first = levels.filter(pl.col("valid_from_ns") < GLOBEX + MINUTE_NS)
     assert first["price"].unique().to_list() == [4700.0]
-    later = levels.filter(pl.col("valid_from_ns") >= GLOBEX + 10)
+    later = levels.filter(pl.col("valid_from_ns") >= GLOBEX + MINUTE_NS)
     assert later["price"].unique().to_list() == [4701.0]
     old = dataclasses.replace(inputs, settlements=table[:1])
     assert not paths_of(old, "PRIOR_DAY_SETTLEMENT")
@@ -203,6 +204,21 @@ def test_the_users_anchor_gives_an_average_price(inputs):
     seen = rows(inputs.minutes, begin, int(path.at_ns[5]) - MINUTE_NS + 1)
     wanted = sum(r["price_volume"] for r in seen) / sum(r["volume"] for r in seen)
     assert path.ticks[5] == pytest.approx(wanted, abs=1e-6)
+
+
+def test_the_users_levels_stand_between_the_users_times(inputs):
+    begin, end = GLOBEX + 90 * 10**9, GLOBEX + 7300 * 10**9
+    user = inputs.user[:1].with_columns(
+        valid_from_ns=pl.lit(begin, pl.Int64), valid_to_ns=pl.lit(end, pl.Int64)
+    )
+    levels = build_levels(dataclasses.replace(inputs, user=user), DEFAULTS)
+    rows_of = levels.filter(pl.col("level_id") == "USER_mine")
+    assert rows_of["price"].unique().to_list() == [4750.5]
+    assert rows_of["valid_from_ns"].min() == GLOBEX + 120 * 10**9
+    assert rows_of["valid_to_ns"].max() == GLOBEX + 7320 * 10**9
+    wrong = user.with_columns(symbol=pl.lit("NQ"))
+    levels = build_levels(dataclasses.replace(inputs, user=wrong), DEFAULTS)
+    assert "USER" not in set(levels["kind"])
 
 
 def test_two_minute_bars_are_stamped_by_their_end_and_not_filled(inputs):
@@ -272,7 +288,7 @@ def test_round_numbers_come_with_the_prices_known(inputs):
 
 
 def test_the_spacing_of_round_numbers_is_a_setting(inputs):
-    settings = LevelsSettings(round_ticks_of={"ZN": "32", "ES": "40"})
+    settings = LevelsSettings(round_ticks=100, round_ticks_of={"ZN": "32", "ES": "40"})
     assert (round_spacing(settings, "ZN"), round_spacing(settings, "NQ")) == (32, 100)
     ticks = [path.ticks[0] for path in paths_of(inputs, "ROUND", settings).values()]
     assert set(np.diff(sorted(ticks)).tolist()) == {40.0}

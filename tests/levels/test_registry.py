@@ -90,6 +90,7 @@ def test_rows_keep_the_contract_and_follow_each_other():
     assert following.filter(pl.col("begin") < pl.col("valid_to_ns")).is_empty()
     assert levels["price_ticks"].is_finite().all()
     assert (levels["price"] == levels["price_ticks"] * TICK).all()
+    assert (levels["valid_from_ns"] % MINUTE_NS == 0).all()
 
 
 def test_every_kind_that_the_walk_can_have_is_there():

@@ -8,6 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from tapemill.errors import ContractError
+from tapemill.levels.inputs import MINUTE_NS
 from tapemill.levels.kinds import FloatArray, IntArray, LevelPath
 
 __all__ = ["LEAST_MOVE_TICKS", "Steps", "clipped", "steps_of", "thinned"]
@@ -36,14 +37,22 @@ class Steps(NamedTuple):
     error_ticks: FloatArray
 
 
-def clipped(path: LevelPath, open_ns: int, close_ns: int, as_of_ns: int | None) -> LevelPath:
-    """The path inside a session: what stood at the open begins there, nothing at the close."""
-    at = np.maximum(path.at_ns, open_ns)
-    if len(at) > 1 and not bool((np.diff(path.at_ns) >= 0).all()):
+def clipped(
+    path: LevelPath, open_ns: int, close_ns: int, as_of_ns: int | None, lag_ns: int = 0
+) -> LevelPath:
+    """The path inside a session, its steps at the moments when minutes have finished.
+
+    What stood at the open begins there; nothing begins at the close. A step between two such
+    moments (a settlement's publication, a time in the user's file) waits for the next: whoever
+    walks the session takes in levels once a minute, live as in batch.
+    """
+    if not bool((np.diff(path.at_ns) >= 0).all()):
         raise ContractError(
             f"the steps of level {path.level_id} go back in time",
             next_step="give the path of the kind in ascending order",
         )
+    finished = -((lag_ns - path.at_ns) // MINUTE_NS) * MINUTE_NS + lag_ns
+    at = np.where(path.at_ns <= open_ns, open_ns, finished)
     end = close_ns if as_of_ns is None else min(close_ns, as_of_ns + 1)
     # Of several steps at one moment only the last one is ever seen.
     keep = (at < end) & np.append(at[1:] != at[:-1], True)
@@ -75,7 +84,11 @@ def thinned(ticks: FloatArray, error_ticks: FloatArray) -> IntArray:
 
 
 def steps_of(
-    paths: Iterable[LevelPath], open_ns: int, close_ns: int, as_of_ns: int | None
+    paths: Iterable[LevelPath],
+    open_ns: int,
+    close_ns: int,
+    as_of_ns: int | None,
+    lag_ns: int = 0,
 ) -> tuple[Sequence[LevelPath], Steps]:
     """Paths that stand at some moment of the session, and their steps.
 
@@ -87,6 +100,8 @@ def steps_of(
         Bounds of the session, ns UTC.
     as_of_ns : int or None
         Steps after it are left out.
+    lag_ns : int
+        How long after its end a minute counts as finished.
 
     Returns
     -------
@@ -100,7 +115,7 @@ def steps_of(
     """
     standing: list[LevelPath] = []
     for path in paths:
-        inside = clipped(path, open_ns, close_ns, as_of_ns)
+        inside = clipped(path, open_ns, close_ns, as_of_ns, lag_ns)
         error = inside.error_ticks
         error = np.zeros(len(inside.ticks)) if error is None else error
         kept = thinned(inside.ticks, error)

@@ -85,6 +85,7 @@ def build_levels(
         inputs.globex_open_ns,
         inputs.globex_close_ns,
         inputs.as_of_ns,
+        inputs.finish_lag_ns,
     )
     if not paths:
         return pl.DataFrame(schema=_SCHEMA)
