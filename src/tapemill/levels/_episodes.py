@@ -9,66 +9,29 @@ from __future__ import annotations
 import math
 from typing import Any
 
-import numpy as np
 from numba import from_dtype, njit, types
 
-__all__ = [
-    "ABSENT", "APPROACHING", "ARMED", "BANDS", "DECISION", "EPISODE", "FOREVER", "NOW", "SLOT",
-    "TOUCHED", "WAITING", "finish", "walk",
-]  # fmt: skip
+from tapemill.levels._episodes_layout import (
+    ABSENT,
+    APPROACHING,
+    ARMED,
+    BANDS,
+    CLOSE,
+    DECISION,
+    EPISODE,
+    FOREVER,
+    GAP,
+    LEVEL_GONE,
+    NEVER,
+    NOW,
+    SLOT,
+    THROUGH,
+    TOUCHED,
+    TURNED,
+    WAITING,
+)
 
-FOREVER = np.iinfo(np.int64).max
-"""A moment that does not come; also the ordinal of a decision after every record of its moment."""
-NEVER = np.iinfo(np.int64).min
-
-ABSENT, WAITING, ARMED, APPROACHING, TOUCHED = range(5)
-"""Of a zone: not there; price has not been away yet; price is away; approach; touched approach."""
-
-THROUGH, TURNED, GAP, CLOSE, LEVEL_GONE, END_OF_DATA = range(6)
-
-SLOT = np.dtype(
-    [
-        ("zone", "i8"), ("low", "f8"), ("high", "f8"), ("phase", "i8"), ("direction", "i8"),
-        ("touch", "f8"), ("leave", "f8"), ("episode", "i8"), ("due_ns", "i8"), ("delay", "i8"),
-        ("up_ns", "i8"), ("up_attempt", "i8"), ("up_chain", "i8"),
-        ("down_ns", "i8"), ("down_attempt", "i8"), ("down_chain", "i8"),
-    ]
-)  # fmt: skip
-"""A zone, its approach, and its latest touches from either side."""
-
-EPISODE = np.dtype(
-    [
-        ("zone", "i8"), ("direction", "i8"), ("low", "f8"), ("high", "f8"), ("sigma", "f8"),
-        ("enter_ns", "i8"), ("enter_ordinal", "i8"), ("touch_ns", "i8"), ("touch_ordinal", "i8"),
-        ("end_ns", "i8"), ("reason", "i8"), ("attempt", "i8"), ("chain", "i8"),
-    ]
-)  # fmt: skip
-
-DECISION = np.dtype(
-    [
-        ("decision_ns", "i8"), ("ordinal", "i8"), ("episode", "i8"), ("zone", "i8"),
-        ("delay", "i8"), ("direction", "i8"), ("low", "f8"), ("high", "f8"), ("sigma", "f8"),
-        ("touch_ns", "i8"),
-    ]
-)  # fmt: skip
-
-NOW = np.dtype(
-    [
-        ("price", "i8"), ("priced", "i8"), ("sigma", "f8"), ("floor", "i8"), ("ceiling", "i8"),
-        ("due_ns", "i8"), ("slots", "i8"), ("zone_row", "i8"), ("sigma_row", "i8"),
-        ("gap_row", "i8"), ("episodes", "i8"), ("decisions", "i8"), ("ended", "i8"),
-        ("closed", "i8"), ("full", "i8"), ("alarm_ns", "i8"),
-    ]
-)  # fmt: skip
-"""What the walk carries: last price, sigma, safe range of prices, places in all arrays."""
-
-BANDS = np.dtype(
-    [
-        ("approach_sigma", "f8"), ("approach_ticks", "f8"), ("touch_sigma", "f8"),
-        ("touch_ticks", "f8"), ("leave_sigma", "f8"), ("leave_ticks", "f8"),
-        ("attempt_gap_ns", "i8"), ("close_ns", "i8"),
-    ]
-)  # fmt: skip
+__all__ = ["finish", "walk"]
 
 _SECOND = 1_000_000_000
 _T: Any = types
@@ -266,6 +229,22 @@ def _end_all(ns: int, reason: int, now: Any, slots: Any, log: Any, ended: Any) -
 
 
 @njit(cache=True, nogil=True)
+def _next_row(now: Any, zone_at: Any, sigma_at: Any) -> Any:
+    """Moment of the next row of a schedule."""
+    return min(
+        zone_at[now.zone_row] if now.zone_row < zone_at.size else FOREVER,
+        sigma_at[now.sigma_row] if now.sigma_row < sigma_at.size else FOREVER,
+    )
+
+
+@njit(cache=True, nogil=True)
+def _next_clock(now: Any, bands: Any, gap_at: Any) -> Any:
+    """Next moment at which something happens without a record."""
+    gap_ns = gap_at[now.gap_row] if now.gap_row < gap_at.size else FOREVER
+    return min(now.due_ns, gap_ns, bands.close_ns)
+
+
+@njit(cache=True, nogil=True)
 def _settle(
     before_ns: int, rows_to_ns: int, now: Any, slots: Any, bands: Any, delays: Any,
     zone_at: Any, zone_slot: Any, zone_low: Any, zone_high: Any, sigma_at: Any, sigma: Any,
@@ -278,15 +257,12 @@ def _settle(
         ):
             now.full = 1
             break
-        zone_ns = zone_at[now.zone_row] if now.zone_row < zone_at.size else FOREVER
-        sigma_ns = sigma_at[now.sigma_row] if now.sigma_row < sigma_at.size else FOREVER
-        gap_ns = gap_at[now.gap_row] if now.gap_row < gap_at.size else FOREVER
-        row_ns = min(zone_ns, sigma_ns)
-        clock_ns = min(now.due_ns, gap_ns, bands.close_ns)
+        row_ns = _next_row(now, zone_at, sigma_at)
+        clock_ns = _next_clock(now, bands, gap_at)
         if row_ns <= clock_ns:
             if row_ns > rows_to_ns:
                 break
-            if sigma_ns <= zone_ns:
+            if now.sigma_row < sigma_at.size and sigma_at[now.sigma_row] == row_ns:
                 now.sigma = sigma[now.sigma_row]
                 now.sigma_row += 1
             else:
@@ -295,12 +271,7 @@ def _settle(
                 _place(slot, low, high, row_ns, now, log, ended)
                 now.zone_row += 1
             # Rows of one moment belong together: look around once after the last of them.
-            again = FOREVER
-            if now.zone_row < zone_at.size:
-                again = zone_at[now.zone_row]
-            if now.sigma_row < sigma_at.size:
-                again = min(again, sigma_at[now.sigma_row])
-            if again == row_ns:
+            if _next_row(now, zone_at, sigma_at) == row_ns:
                 continue
         elif clock_ns >= before_ns:
             break
@@ -308,7 +279,7 @@ def _settle(
             for z in range(now.slots):
                 if slots[z].due_ns == clock_ns:
                     _decide(slots[z], clock_ns, FOREVER, now, delays, log, out)
-        elif clock_ns == gap_ns:
+        elif now.gap_row < gap_at.size and clock_ns == gap_at[now.gap_row]:
             _end_all(clock_ns, GAP, now, slots, log, ended)
             now.gap_row += 1
         else:
@@ -350,15 +321,8 @@ def walk(
     i = start
     while i < times.size and not now.closed:
         ns = times[i]
-        row_ns = min(
-            zone_at[now.zone_row] if now.zone_row < zone_at.size else FOREVER,
-            sigma_at[now.sigma_row] if now.sigma_row < sigma_at.size else FOREVER,
-        )
-        clock_ns = min(
-            now.due_ns,
-            gap_at[now.gap_row] if now.gap_row < gap_at.size else FOREVER,
-            bands.close_ns,
-        )
+        row_ns = _next_row(now, zone_at, sigma_at)
+        clock_ns = _next_clock(now, bands, gap_at)
         floor, ceiling = now.floor, now.ceiling
         while ns < row_ns and ns <= clock_ns and floor <= prices[i] <= ceiling:
             now.price = prices[i]
@@ -390,11 +354,5 @@ def walk(
             until_ns, until_ns - 1, now, slots, bands, delays, zone_at, zone_slot, zone_low,
             zone_high, sigma_at, sigma, gap_at, log, out, ended,
         )  # fmt: skip
-    now.alarm_ns = min(
-        zone_at[now.zone_row] if now.zone_row < zone_at.size else FOREVER,
-        sigma_at[now.sigma_row] if now.sigma_row < sigma_at.size else FOREVER,
-        gap_at[now.gap_row] if now.gap_row < gap_at.size else FOREVER,
-        now.due_ns,
-        bands.close_ns,
-    )
+    now.alarm_ns = min(_next_row(now, zone_at, sigma_at), _next_clock(now, bands, gap_at))
     return i

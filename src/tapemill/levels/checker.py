@@ -152,17 +152,19 @@ def _labels(
     longest = decision_ns + max(settings.horizons_seconds) * _SECOND
     end = int(np.searchsorted(trades.ts_gateway, min(stop, longest), side="right"))
     moves = direction * (trades.price[seen:end].astype(np.int64) - anchor)
-    up = np.maximum.accumulate(np.maximum(moves, 0))
-    down = np.maximum.accumulate(np.maximum(-moves, 0))
+    up = np.maximum.accumulate(np.maximum(moves, 0)).astype(np.float64)
+    down = np.maximum.accumulate(np.maximum(-moves, 0)).astype(np.float64)
     times = trades.ts_gateway[seen:end]
+    head = ids[int(decisions.episode[place])], int(decisions.delay[place])
     rows: list[tuple[Any, ...]] = []
     for seconds in settings.horizons_seconds:
         deadline = decision_ns + seconds * _SECOND
         inside = int(np.searchsorted(times, min(deadline, stop), side="right"))
-        for name, width in _widths(settings, float(decisions.sigma[place]), seconds):
-            # Moves are whole ticks: half a tick stands for "any move at all".
-            goal = max(width, 0.5)
-            rise, fall = int(np.searchsorted(up, goal)), int(np.searchsorted(down, goal))
+        widths = _widths(settings, float(decisions.sigma[place]), seconds)
+        # Moves are whole ticks: half a tick stands for "any move at all".
+        goals = np.maximum(list(widths.values()), 0.5)
+        firsts = np.searchsorted(up, goals).tolist(), np.searchsorted(down, goals).tolist()
+        for (name, width), rise, fall in zip(widths.items(), *firsts, strict=True):
             passed = min(rise, fall)
             outcome, reason, waited, resolved_ns = "neither", None, None, deadline
             last = inside - 1
@@ -174,17 +176,15 @@ def _labels(
                 outcome, reason, resolved_ns = "censored", why, known
             best, worst = (float(up[last]), float(down[last])) if last >= 0 else (0.0, 0.0)
             found = (outcome, reason, waited, best, worst, resolved_ns)
-            rows.append(
-                (ids[int(decisions.episode[place])], int(decisions.delay[place]), seconds, name,
-                 decision_ns, direction, width, float(anchor), *found)
-            )  # fmt: skip
+            label = (*head, seconds, name, decision_ns, direction, width, float(anchor))
+            rows.append(label + found)
     return rows
 
 
-def _widths(settings: LevelsSettings, sigma: float, seconds: int) -> list[tuple[str, float]]:
+def _widths(settings: LevelsSettings, sigma: float, seconds: int) -> dict[str, float]:
     """Barriers of one horizon by name."""
-    scaled = [(f"k{k:g}", k * sigma * math.sqrt(seconds / 60)) for k in settings.barrier_multiples]
-    return scaled + [(f"t{ticks}", float(ticks)) for ticks in settings.barrier_ticks]
+    scaled = {f"k{k:g}": k * sigma * math.sqrt(seconds / 60) for k in settings.barrier_multiples}
+    return scaled | {f"t{ticks}": float(ticks) for ticks in settings.barrier_ticks}
 
 
 def _differences(both: pl.DataFrame, fees: float) -> pl.DataFrame:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal, NamedTuple, Protocol, cast
+from typing import Any, Literal, NamedTuple, cast
 
 import numpy as np
 
 from tapemill.levels import _episodes as kernel
+from tapemill.levels import _episodes_layout as layout
 from tapemill.levels.trades import NO_TRADES, FeedSilence, Gaps, Trades, require_order
 from tapemill.levels.volatility import Volatility
+from tapemill.levels.zones import ZoneRows
 from tapemill.settings.declaration import LevelsSettings
 
 __all__ = [
@@ -19,39 +21,18 @@ __all__ = [
     "Decisions",
     "EndedEpisodes",
     "EpisodeTracker",
-    "ZoneSchedule",
 ]
 
 Array = Any
 
 DELAYS = (0, 30, 60, 120, 240)
 """Seconds from the touch to each decision."""
-NO_ORDINAL = int(kernel.FOREVER)
+NO_ORDINAL = int(layout.FOREVER)
 """Ordinal of a timed decision: it comes after every record of its moment."""
-NO_TOUCH = int(kernel.NEVER)
+NO_TOUCH = int(layout.NEVER)
 """Touch of an episode that never touched its zone."""
 END_REASONS = ("through", "turned", "gap", "close", "level_gone", "end_of_data")
 """What the codes of :class:`EndedEpisodes` stand for."""
-
-
-class ZoneSchedule(Protocol):
-    """Where zones stand from which moment on; see `zone_rows`."""
-
-    @property
-    def at_ns(self) -> Array:
-        """From when (ns UTC), int64, never decreasing."""
-
-    @property
-    def zone(self) -> Array:
-        """Number of the zone."""
-
-    @property
-    def low(self) -> Array:
-        """Lower edge in ticks, NaN: the zone is gone."""
-
-    @property
-    def high(self) -> Array:
-        """Upper edge in ticks, NaN: the zone is gone."""
 
 
 class Decisions(NamedTuple):
@@ -154,8 +135,8 @@ def _columns(kind: Any, rows: Any, **more: Array) -> Any:
     )
 
 
-_NO_DECISIONS = _columns(Decisions, np.empty(0, kernel.DECISION))
-_NO_EPISODES = _columns(EndedEpisodes, np.empty(0, kernel.EPISODE), episode=_NONE)
+_NO_DECISIONS = _columns(Decisions, np.empty(0, layout.DECISION))
+_NO_EPISODES = _columns(EndedEpisodes, np.empty(0, layout.EPISODE), episode=_NONE)
 
 
 class EpisodeTracker:
@@ -176,7 +157,7 @@ class EpisodeTracker:
     """
 
     def __init__(self, settings: LevelsSettings, close_ns: int) -> None:
-        self._bands = np.zeros(1, kernel.BANDS)
+        self._bands = np.zeros(1, layout.BANDS)
         for band in ("approach", "touch", "leave"):
             self._bands[f"{band}_sigma"] = getattr(settings, f"{band}_sigma")
             self._bands[f"{band}_ticks"] = getattr(settings, f"{band}_min_ticks")
@@ -184,21 +165,21 @@ class EpisodeTracker:
         self._bands["close_ns"] = close_ns
         self._delays = np.array(DELAYS, np.int64)
         self._silence = FeedSilence(settings.gap_seconds)
-        self._now = np.zeros(1, kernel.NOW)
+        self._now = np.zeros(1, layout.NOW)
         self._now["sigma"] = np.nan
-        self._now["due_ns"] = self._now["floor"] = kernel.FOREVER
-        self._now["ceiling"] = kernel.NEVER
-        self._slots = np.zeros(64, kernel.SLOT)
+        self._now["due_ns"] = self._now["floor"] = layout.FOREVER
+        self._now["ceiling"] = layout.NEVER
+        self._slots = np.zeros(64, layout.SLOT)
         self._slot_of: dict[int, int] = {}
-        self._log = np.zeros(1024, kernel.EPISODE)
-        self._out = np.zeros(1024, kernel.DECISION)
+        self._log = np.zeros(1024, layout.EPISODE)
+        self._out = np.zeros(1024, layout.DECISION)
         self._ended = np.zeros(1024, np.int64)
         self._zones = [_NONE, _NONE, np.empty(0), np.empty(0)]
         self._sigma = [_NONE, np.empty(0)]
         self._gaps = [_NONE]
-        self._until_ns = int(kernel.NEVER)
+        self._until_ns = int(layout.NEVER)
 
-    def zones(self, rows: ZoneSchedule) -> None:
+    def zones(self, rows: ZoneRows) -> None:
         """Extend the schedule of zones.
 
         Raises
@@ -297,8 +278,8 @@ class EpisodeTracker:
             if slot == self._slots.size:
                 self._slots = np.concatenate([self._slots, np.zeros_like(self._slots)])
             self._slots[slot]["zone"] = zone
-            self._slots[slot]["due_ns"] = kernel.FOREVER
-            self._slots[slot]["up_ns"] = self._slots[slot]["down_ns"] = kernel.NEVER
+            self._slots[slot]["due_ns"] = layout.FOREVER
+            self._slots[slot]["up_ns"] = self._slots[slot]["down_ns"] = layout.NEVER
             self._now["slots"] += 1
         return slot
 
@@ -308,7 +289,7 @@ class EpisodeTracker:
         """Append rows to a schedule (moments first) and drop those that were walked."""
         if not len(rows[0]):
             return
-        latest = int(schedule[0][-1]) if len(schedule[0]) else kernel.NEVER
+        latest = int(schedule[0][-1]) if len(schedule[0]) else layout.NEVER
         require_order(what, np.asarray(rows[0]), max(latest, self._until_ns))
         start = self._now[place][0]
         for column, more in enumerate(rows):

@@ -25,8 +25,19 @@ CENSORED_BY = ("", "gap", "close", "end_of_data")
 """What the codes of `Outcomes.censored_by` stand for."""
 
 _SECOND = 1_000_000_000
-_NO_COLUMNS = {
-    name: np.empty(0, np.int64) for name in ("episode", "delay", "decision_ns", "direction")
+_DECISION = ("episode", "delay", "decision_ns", "direction")
+_TYPES = {
+    "delay": np.int32,
+    "direction": np.int8,
+    "horizon": np.int32,
+    "barrier": np.int8,
+    "barrier_ticks": np.float64,
+    "anchor": np.int32,
+    "outcome": np.int8,
+    "censored_by": np.int8,
+    "seconds": np.float64,
+    "favourable": np.int32,
+    "adverse": np.int32,
 }
 
 
@@ -215,7 +226,7 @@ class OutcomeTracker:
         self._until_ns = max(self._until_ns, until_ns)
         idle = not len(trades.price) and self._until_ns <= now["alarm_ns"][0]
         if idle and not why and not len(gaps.start_ns):
-            return self._outcomes(self._labels[:0])
+            return _NO_OUTCOMES
         columns = [
             np.ascontiguousarray(column, dtype)
             for column, dtype in zip(trades[:3], (np.int64, np.int64, np.int32), strict=True)
@@ -237,7 +248,8 @@ class OutcomeTracker:
                 where="decisions",
                 next_step="give the decisions and all trades of one trade date",
             )
-        return self._outcomes(self._labels[: now["labels"][0]])
+        made = now["labels"][0]
+        return self._outcomes(self._labels[:made]) if made else _NO_OUTCOMES
 
     def _room(self) -> None:
         """Drop decisions whose horizons are over; then room for new ones and for all labels."""
@@ -262,28 +274,29 @@ class OutcomeTracker:
 
     def _outcomes(self, rows: Array) -> Outcomes:
         """Labels of the kernel with the decisions that they are about."""
-        columns = self._columns() if rows.size else _NO_COLUMNS
+        columns = self._columns()
         decision = {name: column[rows["decision"]] for name, column in columns.items()}
         waited = (rows["passage_ns"] - decision["decision_ns"]) / _SECOND
-        return Outcomes(
-            decision["episode"],
-            decision["delay"].astype(np.int32),
-            decision["decision_ns"],
-            decision["direction"].astype(np.int8),
-            self._horizons[rows["horizon"]].astype(np.int32),
-            rows["barrier"].astype(np.int8),
-            rows["width"].copy(),
-            rows["anchor"].astype(np.int32),
-            rows["outcome"].astype(np.int8),
-            rows["censored_by"].astype(np.int8),
-            np.where(rows["passage_ns"] == kernel.NEVER, np.nan, waited),
-            rows["favourable"].astype(np.int32),
-            rows["adverse"].astype(np.int32),
-            rows["resolved_ns"].copy(),
-        )
+        own = {
+            "horizon": self._horizons[rows["horizon"]],
+            "barrier_ticks": rows["width"],
+            "seconds": np.where(rows["passage_ns"] == kernel.NEVER, np.nan, waited),
+        }
+        same = {name: rows[name] for name in Outcomes._fields if name not in decision | own}
+        return _outcomes(decision | own | same)
 
     def _columns(self) -> dict[str, Array]:
         """Columns of all decisions so far."""
         if len(self._decisions) > 1:
             self._decisions = [Decisions(*map(np.concatenate, zip(*self._decisions, strict=True)))]
-        return {name: getattr(self._decisions[0], name) for name in _NO_COLUMNS}
+        return {name: getattr(self._decisions[0], name) for name in _DECISION}
+
+
+def _outcomes(columns: dict[str, Array]) -> Outcomes:
+    """Columns in their types; those not named are whole numbers of 64 bits."""
+    return Outcomes(
+        *(columns[name].astype(_TYPES.get(name, np.int64)) for name in Outcomes._fields)
+    )
+
+
+_NO_OUTCOMES = _outcomes(dict.fromkeys(Outcomes._fields, np.empty(0)))

@@ -84,6 +84,8 @@ def require_order(what: str, moments: Array, earliest: int) -> None:
     ------
     ContractError
     """
+    if not len(moments) or (len(moments) == 1 and moments[0] >= earliest):
+        return
     before = np.concatenate([np.array([earliest], np.int64), moments[:-1]])
     late = np.flatnonzero(moments < before)
     if late.size:
@@ -120,12 +122,12 @@ class FeedSilence:
 
     def __init__(self, gap_seconds: int) -> None:
         self._gap = gap_seconds * _SECOND
-        self._latest = np.empty(0, np.int64)
+        self._latest: int | None = None
 
     @property
     def latest_ns(self) -> int | None:
         """The latest record given (ns UTC), None before the first."""
-        return int(self._latest[0]) if self._latest.size else None
+        return self._latest
 
     def advance(self, ts_gateway: Array) -> Gaps:
         """Take the next records of the feed.
@@ -145,15 +147,30 @@ class FeedSilence:
         ContractError
             When a time lies before the one in front of it.
         """
-        times = np.concatenate([self._latest, np.asarray(ts_gateway, np.int64)])
-        waits = np.diff(times)
-        if waits.size and waits.min() < 0:
-            require_order("record", times[1:], int(times[0]))
-        self._latest = times[-1:].copy()
-        start = times[:-1][waits > self._gap]
-        return Gaps(start, start + self._gap)
+        count = len(ts_gateway)
+        if not count:
+            return _NO_GAPS
+        first = int(ts_gateway[0])
+        latest = first if self._latest is None else self._latest
+        if first < latest:
+            require_order("record", ts_gateway, latest)
+        if count == 1:  # a live feed comes record by record
+            start = np.array([latest]) if first - latest > self._gap else _NO_GAPS.start_ns
+        else:
+            times = np.concatenate([np.array([latest]), ts_gateway])
+            waits = np.diff(times)
+            if waits.min() < 0:
+                require_order("record", ts_gateway, latest)
+            start = times[:-1][waits > self._gap]
+        self._latest = int(ts_gateway[-1])
+        return Gaps(start, start + self._gap) if start.size else _NO_GAPS
 
     def finish(self, until_ns: int) -> Gaps:
         """Silence between the latest record and the end of the data, if it was too long."""
-        start = self._latest[until_ns - self._latest > self._gap]
+        if self._latest is None or until_ns - self._latest <= self._gap:
+            return _NO_GAPS
+        start = np.array([self._latest])
         return Gaps(start, start + self._gap)
+
+
+_NO_GAPS = Gaps(np.empty(0, np.int64), np.empty(0, np.int64))
