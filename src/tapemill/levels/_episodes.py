@@ -29,7 +29,7 @@ from tapemill.levels._episodes_layout import (
     TOUCHED,
     TURNED,
     WAITING,
-)
+)  # fmt: skip
 
 __all__ = ["finish", "walk"]
 
