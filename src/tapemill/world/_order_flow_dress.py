@@ -25,7 +25,6 @@ from tapemill.world._order_flow_book import (
     MBO_TOTAL,
     MBP_ROW,
     MBP_TOTAL,
-    MUTED,
     NEAR,
     SHOW,
     STAGE,
@@ -47,6 +46,7 @@ _PHASE_HOLD = 1
 _PLANT_LEVEL = 0
 _PLANT_KIND = 1
 _HALT = 0
+_SPARE = 1.2
 _LARGEST = 60
 
 
@@ -67,6 +67,8 @@ def _draw_rest(s: Any, random: Any, trades: Any, plants: Any) -> None:
     each = s[FILL_COST] / s[FILLS] if s[FILLS] > 1_000 else 0.85
     mean = max((s[TARGET] - done) / ahead - cost, 0.0) / max(each, 0.1)
     s[LEFT] = np.int64(exponential(random, mean) + uniform(random))
+    if s[TRADE] == trades:  # the rest of the day, with a little more than will be needed
+        s[LEFT] = np.int64((s[TARGET] - done) / max(each, 0.1) * _SPARE) + 1
     s[NEAR] = -1
     nearest = s[SHOW] + 1
     for i in range(plants.shape[0]):
@@ -127,9 +129,7 @@ def advance(
             _draw_rest(s, random, n, plants)
             s[STAGE] = _REST
         elif s[STAGE] == _REST:
-            if k == n and s[LEFT] <= 0 and before < s[TARGET] and not s[MUTED]:
-                s[LEFT] = 1
-            if s[LEFT] <= 0:
+            if s[LEFT] <= 0 or (k == n and before >= s[TARGET]):
                 s[STAGE] = _HIT if k < n else _DONE
                 continue
             phase = phases[k - 1] if acting >= 0 and acting == s[NEAR] else 0

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numba import njit
 
-from tapemill.world._order_flow_random import exponential, order_size, uniform
+from tapemill.world._order_flow_random import exponential, trade_size, uniform
 
 __all__ = ["PLANT_FIELDS", "walk"]
 
@@ -28,8 +28,16 @@ _PULLED = 5
 """Phase of a break that begins with the wall cancelled rather than eaten."""
 
 _PERSISTENCE = 0.3
+_NEARNESS = 3
+_ABSORBED = 0.3
 _LARGEST = 400
 _PINNED_HOME = 0.8
+
+
+@njit(cache=True, nogil=True)
+def _stands(plant: Any) -> Any:
+    """Whether the level is orders in the way, which price cannot pass while they hold."""
+    return plant[_KIND] == _WALL or plant[_KIND] == _ICEBERG
 
 
 @njit(cache=True, nogil=True)
@@ -46,9 +54,13 @@ def _up(bid: Any, plant: Any, direction: Any, phase: Any) -> Any:
     # Positions that may not be reached, seen as an approach from below (mirrored otherwise).
     at = bid - level if direction > 0 else level - bid - 1
     if phase == _HOLD:
-        strict = plant[_KIND] == _WALL or plant[_KIND] == _ICEBERG
-        room = (0 if strict else plant[_GUARD] - 1) - at
-        onward = (room - 1) / (2.0 * room)
+        if _stands(plant):
+            # It stands in the way; before it, price is less shy, so that it is really traded.
+            room = _NEARNESS - at
+            onward = 0.0 if at == -1 else (room - 1) / (2.0 * room)
+        else:
+            room = plant[_GUARD] - 1 - at
+            onward = (room - 1) / (2.0 * room)
     else:
         room = at + plant[_GUARD]
         onward = (room + 1) / (2.0 * room)
@@ -56,13 +68,13 @@ def _up(bid: Any, plant: Any, direction: Any, phase: Any) -> Any:
 
 
 @njit(cache=True, nogil=True)
-def _decide(random: Any, plant: Any, probability: Any) -> Any:
+def _decide(luck: Any, plant: Any, probability: Any) -> Any:
     """Phase of a new approach."""
     kind = plant[_KIND]
     if kind == _NULL:
         return _OPEN
-    lucky = uniform(random) < probability
-    pulled = uniform(random) < 0.5
+    lucky = uniform(luck) < probability
+    pulled = uniform(luck) < 0.5
     if kind == _PINNING:
         return _PINNED if lucky else _FREE
     if lucky == (kind == _VACUUM):
@@ -86,6 +98,7 @@ def _ended(plant: Any, phase: Any, direction: Any, price: Any, elapsed: Any) -> 
 @njit(cache=True, nogil=True)
 def walk(
     random: Any,
+    luck: Any,
     ts: Any,
     first_bid: int,
     p_move: float,
@@ -107,8 +120,8 @@ def walk(
 
     Parameters
     ----------
-    random : uint64, length 1
-        State of the generator.
+    random, luck : uint64, length 1
+        States of the generators of the walk and of the planted outcomes.
     ts : int64, length n
         When the trades happen.
     plants, probabilities : int64 (m, 8), float64 (m,)
@@ -130,9 +143,14 @@ def walk(
     for k in range(ts.size):
         step = 0
         if auction and k == 0:
-            aggressor[k], size[k], price[k] = 0, 20 + order_size(random, _LARGEST), bid + 1
+            aggressor[k], size[k], price[k] = 0, 20 + trade_size(random, _LARGEST), bid + 1
         else:
-            if uniform(random) < p_move:
+            moving = p_move
+            if acting >= 0 and _stands(plants[acting]) and truth[row[acting], 3] == _HOLD:
+                # At the wall itself trades are absorbed before price turns.
+                wall = bid + 1 if truth[row[acting], 1] > 0 else bid
+                moving *= _ABSORBED if wall == plants[acting, _LEVEL] else 1.0
+            if uniform(random) < moving:
                 chance = 0.5
                 if acting >= 0:
                     r = row[acting]
@@ -147,12 +165,15 @@ def walk(
             else:
                 if uniform(random) >= _PERSISTENCE:
                     last = 1 if uniform(random) < 0.5 else -1
-                size[k] = order_size(random, _LARGEST)
+                size[k] = trade_size(random, _LARGEST)
             aggressor[k] = last
             price[k] = bid + 1 if last > 0 else bid
-            wall = acting >= 0 and plants[acting, _KIND] == _WALL
-            if wall and price[k] == plants[acting, _LEVEL]:
-                size[k] += np.int64(exponential(random, plants[acting, _SIZE] / 25.0))
+            if acting >= 0 and price[k] == plants[acting, _LEVEL]:
+                # What stands there draws aggressors.
+                if plants[acting, _KIND] == _WALL:
+                    size[k] += np.int64(exponential(random, plants[acting, _SIZE] / 25.0))
+                elif plants[acting, _KIND] == _ICEBERG:
+                    size[k] += np.int64(exponential(random, plants[acting, _SIZE] * 1.0))
             size[k] = min(size[k], _LARGEST)
         move[k] = step
         bid += step
@@ -173,7 +194,7 @@ def walk(
             near = abs(price[k] - plants[i, _LEVEL]) <= plants[i, _TOUCH]
             if near and side[i] != 0 and row[i] < 0 and (acting < 0 or plants[i, _KIND] == _NULL):
                 truth[found, 0], truth[found, 1], truth[found, 2] = i, -side[i], k
-                truth[found, 3] = _decide(random, plants[i], probabilities[i])
+                truth[found, 3] = _decide(luck, plants[i], probabilities[i])
                 truth[found, 4], truth[found, 5] = _OPEN, -1
                 row[i], side[i] = found, 0
                 found += 1

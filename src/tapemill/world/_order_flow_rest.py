@@ -97,7 +97,7 @@ def rest(
     planted = s[NEAR] >= 0 and uniform(random) < 0.3
     if planted and keep_plant(s, random, levels, orders, ids, plants, shown, phase, mbo, mbp):
         return
-    distance = min(np.int64(exponential(random, 5.0)), _REACH)
+    distance: Any = min(np.int64(exponential(random, 5.0)), _REACH)
     bid_side = uniform(random) < 0.5
     level = s[BID] - distance if bid_side else s[BID] + 1 + distance
     count, have = levels[level, LEVEL_COUNT], levels[level, LEVEL_SIZE]

@@ -42,7 +42,7 @@ Array = Any
 
 _DAY_NS: Final = 86_400_000_000_000
 _MINUTES: Final = 23 * 60
-_RECORDS_PER_TRADE: Final = {"mbo": 30, "mbp-10": 30}
+_RECORDS_PER_TRADE: Final = {"mbo": 33, "mbp-10": 29}
 
 
 class OrderBookWorld:
@@ -230,7 +230,9 @@ def write_day(
     day = chosen.trade_dates[0]
     walk = day_path(seed, chosen, day, chosen.start_ticks)
     feed = feed_behind(schema)
-    stream = SessionStream(seed, chosen, walk, (feed,), records=records, counted=feed)
+    stream = SessionStream(
+        seed, chosen, walk, (feed,), records=records, counted=feed, with_snapshot=True
+    )
     count = 0
     with DbnWriter(
         path,

@@ -181,6 +181,7 @@ def day_path(seed: int, spec: OrderBookSpec, day: date, first_bid: int) -> DayPa
     table, chances = plant_table(spec)
     last_bid, found = walk(
         np.array([draw.integers(1, 2**63)], np.uint64),
+        np.array([draw.integers(1, 2**63)], np.uint64),
         stamps,
         first_bid,
         move_probability(spec, full * 60) if spec.trades else 0.0,

@@ -149,7 +149,7 @@ class OrderBookSpec:
     hours: Literal["globex", "regular"] = "globex"
     flat: bool = False
     trades: int = 20_000
-    records_per_trade: float = 28.0
+    records_per_trade: float = 33.0
     quiet_records: int = 2_000
     sigma_minute: float = 3.0
     depth: int = 12

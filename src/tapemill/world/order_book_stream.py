@@ -52,6 +52,8 @@ class SessionStream:
         Records of `counted` to write (a trade's event is finished).
     counted : {"mbo", "mbp-10"}
         The feed that `records` counts; two feeds of one market need the same.
+    with_snapshot : bool
+        Whether `records` counts the snapshot at the start of an mbo feed.
     """
 
     def __init__(
@@ -63,11 +65,13 @@ class SessionStream:
         *,
         records: int,
         counted: Feed = "mbo",
+        with_snapshot: bool = False,
     ) -> None:
         self._spec, self._path, self._feeds = spec, path, feeds
         draw = stream(seed, "order flow", spec.instrument.symbol, path.trade_date.toordinal())
         self._random = np.array([draw.integers(1, 2**63)], np.uint64)
         self._records, self._counted = records, counted
+        self._with_snapshot = with_snapshot
 
     def blocks(self) -> Iterator[dict[str, Array]]:
         """Yield uint8 arrays of whole records by feed; each is valid until the next step."""
@@ -84,6 +88,8 @@ class SessionStream:
             for feed, words in _WORDS.items()
         }
         send_book(state, levels, orders, ids, out["mbo"], SNAPSHOT)
+        if not self._with_snapshot:
+            state[book.TARGET] += state[book.MBO_TOTAL]
         state[book.TS] = path.open_ns
         state[book.GATEWAY] = path.open_ns + 60_000
         over = False
@@ -91,7 +97,7 @@ class SessionStream:
             over = advance(
                 state, self._random, levels, orders, ids, table, shown, self._pauses(),
                 path.ts_event, path.ts_gateway, path.price, path.aggressor, path.size, path.move,
-                path.active, path.phase, path.close_ns,
+                path.active, path.phase, path.close_ns - 1,
                 out["mbo"], out["mbp-10"],
             )  # fmt: skip
             yield {
