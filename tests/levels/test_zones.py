@@ -80,7 +80,7 @@ def _walks(draw):
 
 
 @pytest.mark.property
-@settings(max_examples=200)
+@settings(max_examples=100)
 @given(_walks())
 def test_zones_are_those_of_a_plain_reference(walk):
     steps, merge, numbers = walk
