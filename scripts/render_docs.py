@@ -23,7 +23,9 @@ import polars as pl
 from tapemill.clock import AVAILABILITY_RULES
 from tapemill.contracts import DATASETS, Column, Dataset, Quality
 from tapemill.contracts import flow_metrics as flow
+from tapemill.contracts.level_features import LEVEL_FEATURES
 from tapemill.contracts.metrics import Metric
+from tapemill.levels.registry import level_kinds_markdown
 from tapemill.settings import render_markdown
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
@@ -84,6 +86,28 @@ def flow_metrics() -> str:
     return "\n\n".join(parts) + "\n"
 
 
+def level_features() -> str:
+    """Features of decisions and kinds of levels, from their registries, as Markdown."""
+    families = dict.fromkeys(feature.family for feature in LEVEL_FEATURES)
+    parts = [
+        NOTICE,
+        "# Levels and their features",
+        "A feature is declared once (`src/tapemill/contracts/level_*.py`) and is computed from what"
+        " was known at its decision. d is the direction of the approach: +1 from below, −1 from"
+        " above; break direction is d. Null means: no evidence.",
+    ]
+    for family in families:
+        rows = (
+            (f"`{f.name}`", f.unit, f.description, f.formula, f.window, f.sign, f.source)
+            for f in LEVEL_FEATURES
+            if f.family == family
+        )
+        header = ("feature", "unit", "meaning", "formula", "window", "positive means", "made of")
+        parts += [f"## {family}", _table(header, rows)]
+    parts += ["# Kinds of levels", level_kinds_markdown().replace("\n## ", "\n### ").strip()]
+    return "\n\n".join(parts) + "\n"
+
+
 FLOW_TABLES: dict[str, Sequence[Metric]] = {
     "gold.flow_daily": flow.DAILY_METRICS,
     "gold.flow_scan": flow.SCAN_METRICS,
@@ -96,6 +120,7 @@ PAGES: dict[str, Callable[[], str]] = {
     "data-dictionary.md": data_dictionary,
     "configuration.md": configuration,
     "flow-metrics.md": flow_metrics,
+    "level-features.md": level_features,
 }
 
 

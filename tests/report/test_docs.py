@@ -19,7 +19,7 @@ def render_docs(repo_root):
     return module
 
 
-@pytest.mark.parametrize("name", ["data-dictionary.md", "configuration.md"])
+@pytest.mark.parametrize("name", ["data-dictionary.md", "configuration.md", "level-features.md"])
 def test_committed_page_equals_its_rendering(render_docs, repo_root, name):
     committed = (repo_root / "docs" / name).read_text(encoding="utf-8")
     assert committed == render_docs.PAGES[name](), "run scripts/render_docs.py"
