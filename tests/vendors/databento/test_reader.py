@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from tapemill.book.records import MBO, TRADE
 from tapemill.errors import FileFormatError, UsageError
 from tapemill.vendors.databento import DbnFile, RecordChunk, _bytes, _library, reader
-from vendors.databento.made import head, mbo_records, packed, with_ts_out
+from vendors.databento.made import head, mbo_records, packed, packed_in_blocks, with_ts_out
 
 SIZE = MBO.itemsize
 
@@ -138,20 +138,21 @@ def recoverable(data: bytes) -> bytes:
 
 
 @pytest.mark.property
-@settings(max_examples=40)
+@settings(max_examples=60)
 @given(
     where=st.floats(0, 1, exclude_max=True),
     flip=st.integers(1, 255),
     cut=st.booleans(),
     small=st.booleans(),
+    block=st.sampled_from([130, 700, 200_000]),
 )
 def test_a_damaged_frame_loses_no_record_before_the_damage(
-    where: float, flip: int, cut: bool, small: bool
+    where: float, flip: int, cut: bool, small: bool, block: int
 ) -> None:
-    own = mbo_records(6000)
+    own = mbo_records(1500)
     own[["ts_event", "order_id", "price"]] = 7
     own["flags"] = own["flags"] & 130
-    whole = packed(head() + own.tobytes())
+    whole = packed_in_blocks(head() + own.tobytes(), block)
     first = 1000  # the head of the file stays readable
     at = first + int(where * (len(whole) - first))
     bad = whole[:at] if cut else whole[:at] + bytes([whole[at] ^ flip]) + whole[at + 1 :]

@@ -36,7 +36,7 @@ def walk(data: Any, start: int, stop: int, accepted: Any, run: int, offsets: Any
     """Find records one by one until `offsets` is full or `run` like ones follow each other.
 
     Returns (records found, position after them, `STOPPED`, `RAN_OUT` or `BAD_HEADER`). A long run
-    is left to :func:`count_alike`, unless the walk began with it.
+    is left to :func:`count_alike`, which the caller has asked first, so the walk begins with none.
     """
     count = 0
     alike = 0
@@ -59,7 +59,7 @@ def walk(data: Any, start: int, stop: int, accepted: Any, run: int, offsets: Any
         offsets[count] = position
         count += 1
         position += step
-        if alike == run and count > run:
+        if alike == run:
             return count - run, offsets[count - run], STOPPED
     return count, position, STOPPED
 
