@@ -162,7 +162,8 @@ class Feed:
         )
         if not events["ordinal"].is_sorted():
             events = events.sort("ordinal")
-        depth = depth.sort("ordinal", "change")  # sorted already but where files were merged
+        if not depth["ordinal"].is_sorted():
+            depth = depth.sort("ordinal", "change")
         return _joined(events, depth, segment.scale)
 
 
@@ -260,17 +261,18 @@ def _joined(events: pl.DataFrame, depth: pl.DataFrame, scale: int) -> tuple[Even
         for name, null in _EVENT_COLUMNS.items()
     ]
     owners, ordinals = depth["ordinal"].to_numpy(), columns[2]
-    if len(owners) and len(ordinals):
-        # The ends of a stretch are cut by nanoseconds in one table and microseconds in the other.
+    if not len(ordinals):
+        return Events(*[*columns, np.zeros(1, np.int64)]), _changes(depth.clear(), scale)
+    if ordinals[-1] - ordinals[0] == len(ordinals) - 1:
+        place = np.clip(owners - ordinals[0], 0, len(ordinals) - 1)
+    else:
         place = np.minimum(np.searchsorted(ordinals, owners), len(ordinals) - 1)
-        own = ordinals[place] == owners
-        if not own.all():
-            depth = depth.filter(pl.Series(own))
-            owners = owners[own]
-    elif len(owners):
-        depth, owners = depth.clear(), owners[:0]
-    first = np.searchsorted(owners, ordinals)
-    bounds = np.append(first, len(owners)).astype(np.int64)
+    # The ends of a stretch are cut by nanoseconds in one table and by microseconds in the other.
+    own = ordinals[place] == owners
+    if not own.all():
+        depth, place = depth.filter(pl.Series(own)), place[own]
+    bounds = np.zeros(len(ordinals) + 1, np.int64)
+    np.cumsum(np.bincount(place, minlength=len(ordinals)), out=bounds[1:])
     return Events(*[*columns, bounds]), _changes(depth, scale)
 
 

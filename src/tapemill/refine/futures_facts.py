@@ -145,7 +145,8 @@ def _frames(
 ) -> Iterator[tuple[pl.DataFrame, pl.DataFrame]]:
     start, end = source.first_ns, source.last_ns + 1
     for window in windows(lake, source.dataset, source, start, end, WINDOW):
-        rows = records(lake, source.dataset, source, [symbol], window, start_ns=start, end_ns=end)
+        found = records(lake, source.dataset, source, [symbol], window, start_ns=start, end_ns=end)
+        rows = found.select(pl.exclude(_CONSTANT))
         if source.dataset != EVENTS:
             events = rows.with_columns(
                 action=pl.lit(_TRADE, pl.Int8), channel_id=pl.lit(0, pl.Int16)
@@ -159,6 +160,8 @@ def _frames(
 
 
 _CHANGE = ("side", "price_ticks", "size")
+_CONSTANT = ("symbol", "instrument_id", "session", "month", "known_at", "raw_key", "book_levels")
+"""Columns that tell no two records of a source and symbol apart."""
 
 
 class _Counting:
@@ -186,15 +189,17 @@ class _Counting:
         self._count_trades(live.filter(pl.col("action") == _TRADE))
         sized = live.filter(pl.col("action").is_in([_ADD, _TRADE]))
         facts.sizeless += sized.filter(pl.col("size") <= 0).height
-        identity = [name for name in live.columns if name not in ("ordinal", "known_at")]
-        # One message may say equal things, one after the other; two messages may not.
-        message = pl.struct("ts_event", "sequence").rle_id().alias("message")
-        distinct = live.select(identity).n_unique()
-        apart = live.select(*identity, message).n_unique()
-        facts.equal += live.height - apart
-        facts.repeated += apart - distinct
+        self._count_equal(live.drop("ordinal"))
         self._count_clocks(live)
         self._count_sequence(live)
+
+    def _count_equal(self, live: pl.DataFrame) -> None:
+        """One message may say equal things, one after the other; two messages may not."""
+        shown = live.hash_rows(seed=1)
+        message = live.select(pl.struct("ts_event", "sequence").rle_id()).to_series()
+        apart = pl.DataFrame([shown.alias("shown"), message.alias("message")]).n_unique()
+        self.facts.equal += live.height - apart
+        self.facts.repeated += apart - shown.n_unique()
 
     def _count_trades(self, trades: pl.DataFrame) -> None:
         facts, (opens, closes) = self.facts, self._hours

@@ -23,7 +23,9 @@ _TRADE_WINDOW = 16 * WINDOW
 _TRADE = ord("T")
 _SNAPSHOT = 32
 _EPOCH = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
+_MICROSECOND = datetime.timedelta(microseconds=1)
 
+_Value = int | str | datetime.datetime
 Window = tuple[int, int]
 """First ordinal and the one after the last."""
 
@@ -71,21 +73,37 @@ def records(
     if files.is_empty():
         return table.scan([])
     inside = (pl.col("max.ordinal") >= low) & (pl.col("min.ordinal") < high)
-    symbol = pl.col("symbol")
-    rows = table.scan(files.filter(inside).sort("min.ordinal")["path"].to_list()).filter(
-        (pl.col("raw_key") == source.raw_key)
-        & (symbol == symbols[0] if len(symbols) == 1 else symbol.is_in(symbols))
-        & (pl.col("ordinal") >= low)
-        & (pl.col("ordinal") < high)
-        # Rounded up to the microsecond: this spares row groups.
-        & (pl.col("known_at") >= _moment(start_ns))
-        & (pl.col("known_at") <= _moment(end_ns + 999))
-    )
-    if dataset == EVENTS:
+    files = files.filter(inside).sort("min.ordinal")
+    rows = table.scan(files["path"].to_list())
+    # What the statistics of the files say of every row costs nothing; asking the rows does.
+    if not _all_between(files, "raw_key", source.raw_key, source.raw_key):
+        rows = rows.filter(pl.col("raw_key") == source.raw_key)
+    if len(symbols) > 1:
+        rows = rows.filter(pl.col("symbol").is_in(symbols))
+    elif not _all_between(files, "symbol", symbols[0], symbols[0]):
+        rows = rows.filter(pl.col("symbol") == symbols[0])
+    if not _all_between(files, "ordinal", low, high - 1):
+        rows = rows.filter((pl.col("ordinal") >= low) & (pl.col("ordinal") < high))
+    if dataset == EVENTS and source.mixed:
         rows = rows.filter(pl.col("book_levels") == source.book_levels)
+    first, last = _moment(start_ns) + 2 * _MICROSECOND, _moment(end_ns) - 2 * _MICROSECOND
+    if _all_between(files, "known_at", first, last):
+        return rows
+    # Rounded up to the microsecond: this spares row groups.
+    moment = pl.col("known_at")
+    rows = rows.filter((moment >= _moment(start_ns)) & (moment <= _moment(end_ns + 999)))
     if "ts_gateway" not in table.dataset.schema:
         return rows
     return rows.filter((pl.col("ts_gateway") >= start_ns) & (pl.col("ts_gateway") < end_ns))
+
+
+def _all_between(files: pl.DataFrame, column: str, low: _Value, high: _Value) -> bool:
+    """Whether the statistics say that every row of the files lies between, both included."""
+    least, most = f"min.{column}", f"max.{column}"
+    if least not in files.columns:
+        return False
+    within = (pl.col(least) >= low) & (pl.col(most) <= high)
+    return bool(files.select(within.fill_null(value=False).all()).item())
 
 
 def trade_rows(

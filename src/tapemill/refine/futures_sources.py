@@ -80,6 +80,11 @@ class OrderSource:
     received_us: int
 
     @property
+    def mixed(self) -> bool:
+        """Whether its raw object holds records of other kinds too."""
+        return self.schema == _MIXED
+
+    @property
     def rank(self) -> tuple[bool, bool, int, int, int, int]:
         """Its place among sources of the same moment; the least goes first."""
         trades_only = self.dataset == TRADES
