@@ -46,6 +46,8 @@ class Subject:
         Value of one tick in the contract's currency; NaN where no definition tells it.
     sources : tuple of str
         What its book is read from: hash, from and to (ns UTC) of each stretch.
+    start_ns : int
+        From when the feed covers the trade date (ns UTC).
     """
 
     symbol: str
@@ -54,6 +56,7 @@ class Subject:
     tick_size: float
     tick_value: float
     sources: tuple[str, ...]
+    start_ns: int
 
 
 def subjects_of(
@@ -105,6 +108,7 @@ def _subject(
         sources=tuple(
             f"{part.source.raw_sha256} {part.start_ns} {part.end_ns}" for part in plan.segments
         ),
+        start_ns=plan.segments[0].start_ns,
     )
 
 
@@ -142,7 +146,7 @@ def level_inputs(lake: Lake, subject: Subject, settings: LevelsSettings) -> Leve
             .sort("ts_event", "price_ticks")
             .collect()
         )
-    return LevelInputs.for_session(
+    inputs = LevelInputs.for_session(
         symbol,
         subject.root,
         session,
@@ -153,6 +157,8 @@ def level_inputs(lake: Lake, subject: Subject, settings: LevelsSettings) -> Leve
         settlements=_settlements(lake, symbol),
         user=_user_levels(settings),
     )
+    # A quiet start is no missing start: the feed was on.
+    return dataclasses.replace(inputs, feed_start_ns=subject.start_ns)
 
 
 def _settlements(lake: Lake, symbol: str) -> pl.DataFrame:
