@@ -15,8 +15,8 @@ HELP = """Import files into bronze; each file is kept by its content, twice chan
 
 KIND is finra-short (CNMS, per-facility and exchange files), finra-otc (weekly off-exchange volume),
 finra-interest (short interest), memberships (CSV: group, kind, symbol, weight, valid_from,
-valid_to), massive-minute or massive-daily (flat files, csv.gz), or bars (CSV or Parquet through a
-column map).
+valid_to), massive-minute or massive-daily (flat files, csv.gz), bars (CSV or Parquet through a
+column map), or dbn (order data, trades, bars, definitions, statistics and status of Databento).
 
 \b
 Examples:
@@ -25,6 +25,8 @@ Examples:
   tapemill import bars SPY_1m.parquet --suggest
   tapemill import finra-otc OTC_ats_2025-12-15.csv
   tapemill import finra-otc weekly.csv --map week=2025-11-10 --map summary=OTC_W_SMBL
+  tapemill import dbn glbx-mdp3-20240102.mbo.dbn.zst definitions/
+  tapemill import dbn part.dbn.frag --schema mbp-10
 """
 
 
@@ -45,11 +47,27 @@ def run(
     suggest: Annotated[
         bool, typer.Option("--suggest", help="Propose a column map for the first file and stop.")
     ] = False,
+    schema: Annotated[
+        str | None,
+        typer.Option(
+            "--schema", help="dbn: what a fragment without metadata holds.", metavar="SCHEMA"
+        ),
+    ] = None,
+    again: Annotated[
+        bool, typer.Option("--again", help="dbn: land files anew that are known already.")
+    ] = False,
     as_json: Json = False,
     lake: LakePath = None,
     config: Config = None,
 ) -> None:
     """Read files into the lake."""
+    if kind == "dbn":
+        _refuse({"--map": column_map, "--map-file": map_file, "--suggest": suggest}, kind)
+        from tapemill.cli.import_dbn import import_dbn
+
+        import_dbn(_expand(paths), schema, again=again, as_json=as_json, lake=lake, config=config)
+        return
+    _refuse({"--schema": schema, "--again": again}, kind)
     from tapemill.intake import import_files, parse_column_map
 
     if suggest:
@@ -95,6 +113,17 @@ def run(
             where=", ".join(failure.split(":", 1)[0] for failure in facts["failed"][:5]),
             next_step="the reason stands beside each file; the others are imported",
         )
+
+
+def _refuse(options: dict[str, object], kind: str) -> None:
+    """Raise UsageError for an option that this kind of file does not take."""
+    for name, value in options.items():
+        if value:
+            raise UsageError(
+                f"{name} means nothing for files of kind {kind}",
+                where=f"tapemill import {kind}",
+                next_step="leave it out; `tapemill import --help` tells which kind takes what",
+            )
 
 
 def _sessions(facts: dict[str, Any]) -> str:

@@ -148,7 +148,7 @@ def file_row(
 
 def _mappings(metadata: DbnMetadata) -> str:
     found: dict[str, list[list[Any]]] = {}
-    for mapping in metadata.mappings:
+    for mapping in sorted(metadata.mappings):  # the decoder gives them in any order
         found.setdefault(str(mapping.instrument_id), []).append(
             [mapping.symbol, mapping.start_ns, mapping.end_ns]
         )

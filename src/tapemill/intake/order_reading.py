@@ -16,7 +16,6 @@ import numpy as np
 import polars as pl
 
 from tapemill.book import LadderBook, OrderBook
-from tapemill.book.records import UNDEFINED
 from tapemill.clock import Calendar
 from tapemill.errors import ContractError
 from tapemill.intake.order_pieces import (
@@ -27,6 +26,7 @@ from tapemill.intake.order_pieces import (
     rejected_rows,
     trade_piece,
 )
+from tapemill.intake.order_sorting import MOST_TICKS, by_instrument, off_tick, prices_of
 from tapemill.intake.order_ticks import Tick, TickTable, tick_of_prices
 from tapemill.vendors.databento import (
     DbnFile,
@@ -59,7 +59,6 @@ _JUDGED = 65_536
 """Records of an instrument without a definition whose prices decide its tick; fewer if its first
 batch ends before."""
 _DAY_NS = 86_400 * 10**9
-_MOST_TICKS = 2**31 - 2
 
 
 class _Held(NamedTuple):
@@ -204,7 +203,7 @@ class OrderReading:
     def _add_orders(self, batch: Batch, chunk: RecordChunk) -> None:
         records: Any = chunk.records
         ordinals: Any = chunk.ordinals
-        for number, rows in _by_instrument(records):
+        for number, rows in by_instrument(records):
             ours, places = (records, ordinals) if rows is None else (records[rows], ordinals[rows])
             for symbol, part in self._by_symbol(number, ours["ts_recv"]):
                 instrument = self._instrument(chunk.kind, number, symbol)
@@ -264,8 +263,10 @@ class OrderReading:
     def _release(self, instrument: _Instrument) -> None:
         """Decide a tick by the prices held back, then read their records."""
         held, instrument.held = instrument.held, []
-        prices = np.concatenate([_prices(part.records) for part in held])
-        self._settle(instrument, self.ticks.get(instrument.source.symbol) or tick_of_prices(prices))
+        judged = [part.records for part in held]
+        prices = np.concatenate([prices_of(one) for one in _first_of(judged, _JUDGED)])
+        known = self.ticks.get(instrument.source.symbol)
+        self._settle(instrument, known or tick_of_prices(prices))
         for part in held:
             self._read(part.batch, instrument, part.records, part.ordinals)
 
@@ -287,7 +288,7 @@ class OrderReading:
         most = max(int(whole.max()), -int(whole.min()))
         odd = whole * nano != prices
         ladder = instrument.kind == "tbbo"
-        if ladder or most > _MOST_TICKS or odd.any():
+        if ladder or most > MOST_TICKS or odd.any():
             good = self._on_tick(batch, instrument, records, ordinals, ladder=ladder)
             records, ordinals = records[good], ordinals[good]
         if instrument.kind == "mbo":
@@ -316,7 +317,7 @@ class OrderReading:
             ]
         bad = np.zeros(len(records), bool)
         for prices in columns:
-            bad |= _off_tick(prices, instrument.tick.nano)
+            bad |= off_tick(prices, instrument.tick.nano)
         self._reject(batch, instrument, records[bad], ordinals[bad], "price_off_tick")
         return ~bad
 
@@ -328,29 +329,7 @@ class OrderReading:
             batch.rejected.append((instrument.dataset, rows))
 
 
-def _off_tick(prices: Any, nano: int) -> Any:
-    whole = prices // nano
-    off = (whole * nano != prices) | (np.abs(whole) > _MOST_TICKS)
-    return off & (prices != UNDEFINED)
-
-
-def _prices(records: Any) -> Any:
-    """All prices in the first of some records."""
-    judged = records[:_JUDGED]
-    if "levels" not in (records.dtype.names or ()):
-        return judged["price"]
-    ladders = [judged["levels"][side].reshape(-1) for side in ("bid_px", "ask_px")]
-    return np.concatenate([judged["price"], *ladders])
-
-
-def _by_instrument(records: Any) -> Iterator[tuple[int, Any]]:
-    """Ids and the rows of each in order; None: all rows."""
-    ids = records["instrument_id"]
-    if (ids == ids[0]).all():
-        yield int(ids[0]), None
-        return
-    order = np.argsort(ids, kind="stable")
-    sorted_ids = ids[order]
-    cuts = [0, *(np.flatnonzero(np.diff(sorted_ids)) + 1).tolist(), len(ids)]
-    for start, stop in itertools.pairwise(cuts):
-        yield int(sorted_ids[start]), order[start:stop]
+def _first_of(parts: list[Any], limit: int) -> Iterator[Any]:
+    for part in parts:
+        yield part[:limit]
+        limit = max(limit - len(part), 0)

@@ -23,6 +23,7 @@ _DEFINITIONS = "bronze.databento_definitions"
 _COLUMNS = ("raw_symbol", "instrument_id", "asset", "tick_nano", "ts_gateway")
 _OUTRIGHT = re.compile(r"([A-Z0-9]{1,6}?)[FGHJKMNQUVXZ]\d{1,2}")
 _STEPS = (100, 125, 200, 250, 500, 625)
+_ENOUGH = 100
 _LEAST_STEPS = (1, 2, 5, 10, 20, 25, 50)
 # Eighths to 256ths: prices of notes and grains.
 _BINARY_STEPS = (1_562_500, 3_125_000, 7_812_500, 3_906_250)
@@ -108,7 +109,7 @@ def known_definitions(lake: Lake) -> pl.DataFrame:
 
 
 def tick_of_prices(prices: Any) -> Tick:
-    """The greatest customary step that divides every price.
+    """The greatest customary step that divides the prices.
 
     Parameters
     ----------
@@ -119,14 +120,18 @@ def tick_of_prices(prices: Any) -> Tick:
     -------
     Tick
         Steps of 1, 2, 2.5, 5 (and their like in tenths, hundredths …) and binary fractions count
-        as customary: a single price of 4800.25 is a multiple of itself, which says nothing.
+        as customary: a single price of 4800.25 is a multiple of itself, which says nothing. One
+        price in a thousand (one of a hundred at least) may be odd: it is set aside later, and must
+        not decide how all others are counted.
     """
-    given = np.unique(prices[(prices != UNDEFINED) & (prices != 0)])
-    divisor = abs(int(np.gcd.reduce(given))) if given.size else 0
+    given, times = np.unique(prices[(prices != UNDEFINED) & (prices != 0)], return_counts=True)
     words = f"prices: divisor of {given.size} different prices"
-    if not divisor:
+    if not given.size:
         return Tick(10**9, words)
-    return Tick(next(step for step in _customary() if divisor % step == 0), words)
+    total = int(times.sum())
+    odd = max(total // 1000, 1) if total >= _ENOUGH else 0
+    fitting = (step for step in _customary() if times[given % step != 0].sum() <= odd)
+    return Tick(next(fitting), words)
 
 
 @functools.cache

@@ -11,6 +11,7 @@ import contextlib
 import hashlib
 import itertools
 import json
+import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -41,6 +42,7 @@ from tapemill.vendors.databento import DbnFile
 __all__ = ["import_orders"]
 
 KIND = "dbn"
+_ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
 _CONTRADICTED = "tick_contradicted"
 _EVENTS = "silver.futures_events"
 
@@ -77,7 +79,7 @@ def import_orders(
     again : bool
         Land files anew that are known already.
     progress : callable, optional
-        Told (bytes of records read, 0 while the total is unknown, name) as it goes.
+        Told (bytes done, bytes of the file, name) as it goes.
 
     Returns
     -------
@@ -116,11 +118,11 @@ def _import_one(job: _Job, schema: str | None, entry: OrderFile, progress: Progr
     days = calendar("CMES")
     with contextlib.ExitStack() as stack:
         keeper = stack.enter_context(ThreadPoolExecutor(1, "orders-keep"))
-        file = stack.enter_context(DbnFile.open(job.path, schema=schema))
+        file, done = _opened(stack, job.path, schema)
         hashing = keeper.submit(hash_file, job.path)
         reading = OrderReading(file, job.table, days)
         plan = _tick_plan(file, job.table)
-        batches = reading.batches(_meter(job.path.name, progress))
+        batches = reading.batches(_meter(job, done, progress))
         stack.enter_context(contextlib.closing(batches))
         first = next(batches, None)
         entry.sha256, entry.schema = hashing.result(), file.metadata.schema
@@ -154,18 +156,33 @@ def _with_first(first: Batch | None, rest: Iterator[Batch]) -> Iterator[Batch]:
     return itertools.chain([] if first is None else [first], rest)
 
 
-def _meter(name: str, progress: Progress | None) -> Callable[[int], None] | None:
+def _opened(
+    stack: contextlib.ExitStack, path: Path, schema: str | None
+) -> tuple[DbnFile, Callable[[int], int]]:
+    """A file, and what tells how many of its bytes are done from the bytes of records read."""
+    raw = stack.enter_context(path.open("rb"))
+    packed = raw.read(4) == _ZSTD_MAGIC
+    if not packed:  # given its path, the reader maps a plain file
+        return stack.enter_context(DbnFile.open(path, schema=schema)), lambda read: read
+    raw.seek(0)
+    file = stack.enter_context(DbnFile.open(raw, schema=schema, name=path.name))
+    return file, lambda _: os.lseek(raw.fileno(), 0, os.SEEK_CUR)
+
+
+def _meter(
+    job: _Job, done: Callable[[int], int], progress: Progress | None
+) -> Callable[[int], None] | None:
     if progress is None:
         return None
     told = progress
-    done = 0
+    read = 0
 
-    def read(size: int) -> None:
-        nonlocal done
-        done += size
-        told(done, 0, name)
+    def count(size: int) -> None:
+        nonlocal read
+        read += size
+        told(min(done(read), job.stamp.size), job.stamp.size, job.path.name)
 
-    return read
+    return count
 
 
 def _tick_plan(file: DbnFile, table: TickTable) -> str:
