@@ -34,14 +34,14 @@ def packed(data: bytes, *, frame: int = 0, checksum: bool = True) -> bytes:
     return target.getvalue()
 
 
-def packed_in_blocks(data: bytes, block: int) -> bytes:
-    """One frame of many small blocks, as a writer leaves it that flushes often."""
+def packed_in_blocks(data: bytes, block: int) -> list[bytes]:
+    """One frame of many small blocks, as a writer leaves it that flushes often; one part each."""
     engine = zstandard.ZstdCompressor(level=1, write_checksum=True).compressobj()
     parts = []
     for at in range(0, len(data), block):
-        parts.append(engine.compress(data[at : at + block]))
-        parts.append(engine.flush(zstandard.COMPRESSOBJ_FLUSH_BLOCK))
-    return b"".join([*parts, engine.flush()])
+        part = engine.compress(data[at : at + block])
+        parts.append(part + engine.flush(zstandard.COMPRESSOBJ_FLUSH_BLOCK))
+    return [*parts, engine.flush()]
 
 
 def head(schema: str | None = "mbo", **changes: Any) -> bytes:

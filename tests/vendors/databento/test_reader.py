@@ -152,7 +152,7 @@ def test_a_damaged_frame_loses_no_record_before_the_damage(
     own = mbo_records(1500)
     own[["ts_event", "order_id", "price"]] = 7
     own["flags"] = own["flags"] & 130
-    whole = packed_in_blocks(head() + own.tobytes(), block)
+    whole = b"".join(packed_in_blocks(head() + own.tobytes(), block))
     first = 1000  # the head of the file stays readable
     at = first + int(where * (len(whole) - first))
     bad = whole[:at] if cut else whole[:at] + bytes([whole[at] ^ flip]) + whole[at + 1 :]
@@ -171,6 +171,24 @@ def test_a_damaged_frame_loses_no_record_before_the_damage(
     if "begins with type" not in fault.what:  # a flip may decode, to a header that is none
         assert len(got) == (len(expected) - len(head())) // SIZE * SIZE
         assert "byte" in fault.what
+
+
+@pytest.mark.parametrize("bad", [5, 100, 299])
+@pytest.mark.parametrize("small", [False, True])
+def test_all_blocks_before_a_bad_one_are_recovered(
+    bad: int, small: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if small:  # so that a file of test size is more than one read
+        for name, size in (("_READ", 4096), ("_STEP", 512), ("_PIECE", 5000)):
+            monkeypatch.setattr(_bytes, name, size)
+    data = head() + mbo_records(1500).tobytes()
+    parts = packed_in_blocks(data, 280)
+    reserved = bytes([parts[bad][0] | 6]) + parts[bad][1:]  # a block of a type that is none
+    found, fault = read(b"".join([*parts[:bad], reserved, *parts[bad + 1 :]]))
+    whole = (280 * bad - len(head())) // SIZE
+    assert joined(found) == data[len(head()) :][: whole * SIZE]
+    assert fault.record == whole
+    assert "zstd cannot decode" in fault.what
 
 
 @pytest.mark.parametrize("squeeze", [False, True])
