@@ -11,6 +11,7 @@ def test_public_names() -> None:
     assert sorted(tapemill.settings.__all__) == [
         "FlowSettings",
         "Key",
+        "LevelsSettings",
         "SettingRow",
         "Settings",
         "declared_keys",
