@@ -121,6 +121,13 @@ class Market:
                 price = self.middle + sign * distance
                 self.record("A", side, price, size, [(side, price, Cause.RESET, size)], 40)
 
+    def clear(self) -> None:
+        """The feed begins anew: everything goes at once and comes back as a snapshot."""
+        rows = [(s, p, Cause.RESET, -q) for s in "BA" for p, (q, _) in self.sides[s].items()]
+        self.record("R", "N", NO_PRICE, 0, rows, 8)
+        for side, price, _, signed in rows:
+            self.record("A", side, price, -signed, [(side, price, Cause.RESET, -signed)], 40)
+
     def best(self, side: str) -> int:
         book = self.sides[side]
         return max(book) if side == "B" else min(book)

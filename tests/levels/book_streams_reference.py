@@ -107,9 +107,8 @@ class SlowPhysics:
         if cause == Cause.RESET:
             self.since = ts
         if cause in (Cause.ADD, Cause.CANCEL, Cause.FILL):
-            known = [best for best in (before, self.best(side)) if best is not None]
-            further = (max if side == "A" else min)(known) if len(known) == 2 else price
-            away = price - further if side == "A" else further - price
+            known = [best for best in (before, self.best(side)) if best is not None] or [price]
+            away = price - min(known) if side == "A" else max(known) - price
             self.flows.append((ts // SECOND, side, price, cause, signed, away))
 
     def best(self, side):

@@ -95,6 +95,13 @@ def test_a_sweep_is_measured_by_what_usually_trades(usual: int) -> None:
     assert found["tape_sweep_pressure_5s"] == pytest.approx(10 + 1 / usual)
 
 
+def test_one_print_is_no_sweep_however_large() -> None:
+    rows = [(second + 0.5, 6850.0, 2, "BA"[second % 2]) for second in range(60)]
+    rows.append((65.0, 6850.0, 900, "B"))
+    assert measured(rows, 6850.0, 66.0)["tape_sweeps_5s"] == 0
+    assert measured([*rows, (65.2, 6850.0, 1, "A")], 6850.0, 66.0)["tape_sweeps_5s"] == 0
+
+
 def test_what_is_not_known_yet_is_null_and_not_zero() -> None:
     rows = [(second + 0.5, 6850.0, 3, "B") for second in range(20)]
     found = measured(rows, 6850.0, 20)

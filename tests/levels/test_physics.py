@@ -27,6 +27,8 @@ def stream(seed: int, levels: int = 0, records: int = 2400) -> Stream:
     market = Market(seed, levels, rate=6.0, pauses=0.01)
     market.run(records // 2)
     market.pause(320)
+    market.run(records * 5 // 6)
+    market.clear()
     return market.run(records)
 
 
@@ -39,7 +41,8 @@ def decisions(seed: int, levels: int = 0, records: int = 2400, count: int = 60) 
     rows = []
     for episode, at in enumerate(random.choice(trades, count)):
         touch = int(events.ts_gateway[at])
-        low = float(events.price[at]) + random.integers(-6, 7) + random.choice([0.0, 0.3])
+        reach = 6 if episode % 3 else 50
+        low = float(events.price[at]) + random.integers(-reach, reach) + random.choice([0.0, 0.3])
         edges = (low, low + float(random.integers(0, 4)))
         sigma = float(random.choice([np.nan, 3.0, 18.0, 40.0]))
         common = (episode, 7, int(random.choice([-1, 1])), *edges, sigma, touch)
@@ -175,6 +178,21 @@ def test_a_timed_decision_waits_for_every_record_of_its_moment() -> None:
     physics = Physics(KEYS)
     assert physics.advance(*nothing, ask, int(ask.decision_ns[0])).episode.size == 0
     assert physics.advance(*nothing, None, int(ask.decision_ns[0]) + 1).episode.size == 1
+
+
+def test_a_decision_at_a_record_waits_for_it_though_its_moment_is_reached() -> None:
+    """Records of one moment may come in different chunks; the decision counts the later one."""
+    given_stream = stream(1)
+    touching = int(decisions(1).ordinal[decisions(1).delay == 0][9])
+    clock = given_stream.events.ts_gateway.copy()
+    clock[touching - 1] = clock[touching]
+    moved = Stream(given_stream.events._replace(ts_gateway=clock), given_stream.changes)
+    ask = some(decisions(1), decisions(1).ordinal == touching)
+    physics = Physics(KEYS)
+    until = int(clock[touching])
+    assert physics.advance(*moved.part(0, touching), ask, until).episode.size == 0
+    found = physics.advance(*moved.part(touching, touching + 1), None, until)
+    np.testing.assert_array_equal(found.values, whole(moved.part(0, touching + 1), ask))
 
 
 def test_a_book_of_scattered_prices_grows_and_forgets_nothing() -> None:

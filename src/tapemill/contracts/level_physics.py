@@ -286,9 +286,8 @@ IMBALANCE_FEATURES = (
             f"Order-flow imbalance of the best {ticks} price{'s' if ticks > 1 else ''} a side",
             "d · Σ (bid flow − ask flow) / usual depth of a side there (see barrier_wall_ratio);"
             " flow = signed quantity of adds, cancels and fills at prices less than"
-            f" {ticks} tick{'s' if ticks > 1 else ''} from the best before or after, whichever is"
-            " further (Cont, Kukanov and Stoikov 2014 for one); null where the feed shows fewer"
-            " levels",
+            f" {ticks} tick{'s' if ticks > 1 else ''} from the better of the best before and after"
+            " (Cont, Kukanov and Stoikov 2014 for one); null where the feed shows fewer levels",
             window,
             _BREAK,
             "changes near the best prices",

@@ -163,7 +163,8 @@ def _flow(
         seconds[row, kept.Q_LOW] = min(seconds[row, kept.Q_LOW], place)
         seconds[row, kept.Q_HIGH] = max(seconds[row, kept.Q_HIGH], place)
     sign = 1 - 2 * side
-    distance = min(before, whole[kept.BEST_BID + side]) - sign * price
+    # A change that makes or ends the best price is one at the best price.
+    distance = max(before, whole[kept.BEST_BID + side]) - sign * price
     if distance < _DEEP:
         signed *= sign
         seconds[row, kept.Q_OFI_DEEP] += signed

@@ -86,7 +86,7 @@ class Physics:
     """Walks the events of one instrument once and answers decisions about its levels.
 
     Any chunking of the events gives the same answers to the bit, and an answer depends on no event
-    after its decision. What is carried takes 28 MB.
+    after its decision. What is carried takes 26 MB.
 
     Parameters
     ----------

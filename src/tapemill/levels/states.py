@@ -34,6 +34,8 @@ __all__ = ["BarrierState", "barrier_state", "barrier_states"]
 
 Array = Any
 
+_elementwise: Any = vectorize
+
 
 class BarrierState(enum.IntEnum):
     """What happens to the quantity that defends a level."""
@@ -46,7 +48,7 @@ class BarrierState(enum.IntEnum):
     NEUTRAL = 6
 
 
-@vectorize([float64(*[float64] * 8)], cache=True)
+@_elementwise([float64(*[float64] * 8)], cache=True)
 def barrier_state(
     added: float,
     canceled: float,
