@@ -6,7 +6,7 @@ from collections import defaultdict
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from book.streams import ES_MBO, TICK, A, B, C, F, M, N, R, T, random_orders, read_real
@@ -89,6 +89,7 @@ def part(events, changes, start, stop):
 
 
 @pytest.mark.property
+@settings(max_examples=40)
 @given(seed=st.integers(0, 10**6), cuts=st.lists(st.integers(0, 250), max_size=5))
 def test_places_are_those_of_a_slow_queue_in_any_chunks(seed, cuts):
     events, changes = events_of(random_orders(seed, 250))
