@@ -197,6 +197,17 @@ def test_a_source_that_takes_over_leaves_nothing_of_the_one_before(lake: Lake) -
     assert [part["name"] for part in feed.plan.provenance()] == ["a", "b"]
 
 
+def test_what_rested_in_the_evening_goes_with_its_source(lake: Lake) -> None:
+    first, second = orders(11, 700, START - 600 * 10**9), orders(12, 900, START)
+    third = orders(13, 900, START + 300 * 10**9)
+    for name, rows in (("a", first), ("b", second), ("c", third)):
+        land_orders(lake, name, rows)
+    parts = list(read_feed(lake, "ESH4", DAY, chunk=200))
+    states = [changes for events, changes in parts if (events.action == ord("N")).any()]
+    assert len(states) == 3
+    assert book(joined(parts)[1]) == book(booked(third)[1])
+
+
 def test_only_what_was_known_is_read(lake: Lake) -> None:
     rows = orders(8, 600, START + 10**12)
     land_orders(lake, "a", rows)
