@@ -200,6 +200,8 @@ def test_a_source_that_takes_over_leaves_nothing_of_the_one_before(lake: Lake) -
 def test_what_rested_in_the_evening_goes_with_its_source(lake: Lake) -> None:
     first, second = orders(11, 700, START - 600 * 10**9), orders(12, 900, START)
     third = orders(13, 900, START + 300 * 10**9)
+    first["price"] -= 1_000 * QUARTER  # prices that nobody else touches
+    second["price"] += 1_000 * QUARTER
     for name, rows in (("a", first), ("b", second), ("c", third)):
         land_orders(lake, name, rows)
     parts = list(read_feed(lake, "ESH4", DAY, chunk=200))
