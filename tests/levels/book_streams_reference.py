@@ -40,7 +40,7 @@ class SlowPhysics:
         self.flows, self.trades, self.samples, self.views = [], [], [], {}
         self.active: list[int] = []
         self.since = self.last_ts = self.second = None
-        self.limited, self.levels = False, 0
+        self.limited, self.levels = True, 0  # nothing is known to be in view
         self.known: dict = {}
 
     def once(self, *key):

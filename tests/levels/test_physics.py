@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from levels.book_streams import SECOND, Market, Stream
 from levels.book_streams_reference import SlowPhysics
-from tapemill.book.events import NO_PRICE, Changes, Events
+from tapemill.book.events import NO_DEPTH, NO_PRICE, Changes, Events
 from tapemill.errors import ContractError
 from tapemill.levels.episodes import NO_ORDINAL, Decisions
 from tapemill.levels.physics import PHYSICS_FEATURES, Physics, feature_frame
@@ -221,19 +221,59 @@ def test_a_book_of_scattered_prices_grows_and_forgets_nothing() -> None:
     assert row["barrier_orders"] == inside.sum()
 
 
-def test_another_file_begins_with_another_book() -> None:
-    first, second = stream(1), stream(2)
-    shift = int(first.events.ts_gateway[-1] - second.events.ts_gateway[0]) + SECOND
-    later = Stream(
+def resting(given: Stream) -> dict[tuple[int, int], tuple[int, int]]:
+    """What rests by side and price after all changes."""
+    sides, prices, sizes, orders, _, _ = (column.tolist() for column in given.changes)
+    there = dict(zip(zip(sides, prices, strict=True), zip(sizes, orders, strict=True), strict=True))
+    return {place: what for place, what in there.items() if what[0]}
+
+
+def takeover(held: dict, given: Stream, at: int) -> Stream:
+    """The record by which a feed leads from one book to that of a source at its record `at`."""
+    there = resting(given.part(0, at))
+    rows = [
+        (*place, *there.get(place, (0, 0)), 6, 0)
+        for place in sorted({*held, *there})
+        if held.get(place) != there.get(place)
+    ]
+    types = (np.int8, np.int32, np.int32, np.int32, np.int8, np.int32)
+    columns = zip(*rows, strict=True)
+    one = given.part(at, at + 1).events
+    events = one._replace(
+        ordinal=one.ordinal - 1, action=np.full(1, ord("N"), np.int8),
+        depth=np.full(1, NO_DEPTH, np.int16), flags=np.full(1, 40, np.int16),
+        first_change=np.array([0, len(rows)]),
+    )  # fmt: skip
+    return Stream(events, Changes(*[np.array(c, t) for c, t in zip(columns, types, strict=True)]))
+
+
+@pytest.mark.parametrize("before", [0, 10])
+@pytest.mark.parametrize("after", [0, 1, 5])
+def test_one_source_takes_over_from_another(before: int, after: int) -> None:
+    """Book and view are those of the new source; its windows begin with it."""
+    first, second, at = stream(2, before), stream(6, after), 300
+    shift = int(first.events.ts_gateway[-1] - second.events.ts_gateway[at]) + SECOND
+    second = Stream(
         second.events._replace(ts_gateway=second.events.ts_gateway + shift), second.changes
     )
-    moved = decisions(2)
-    moved = moved._replace(decision_ns=moved.decision_ns + shift, touch_ns=moved.touch_ns + shift)
-    physics = Physics(KEYS)
-    physics.advance(*first, None, 0)
-    found = answers(physics, later, moved, [0, later.events.ts_gateway.size])
-    here = [NAMES.index(name) for name in NAMES if "barrier_depth" in name or "added" in name]
-    np.testing.assert_array_equal(found[:, here], whole(later, moved)[:, here])
+    ask = decisions(6, after)
+    ask = some(ask, (ask.ordinal > at) & (ask.decision_ns > second.events.ts_gateway[at] - shift))
+    ask = ask._replace(decision_ns=ask.decision_ns + shift, touch_ns=ask.touch_ns + shift)
+    rest = second.part(at, second.events.action.size)
+    found = []
+    for held in (resting(first), {}):
+        physics = Physics(KEYS)
+        if held:
+            physics.advance(*first, None, 0)
+        physics.advance(*takeover(held, second, at), None, 0)
+        found.append(answers(physics, rest, ask, [0, rest.events.action.size]))
+    same = [
+        at
+        for at, name in enumerate(NAMES)
+        if "wall_ratio" not in name and name.split("_")[0] in ("barrier", "queue", "spread")
+    ]
+    np.testing.assert_array_equal(found[0][:, same], found[1][:, same])
+    assert np.isfinite(found[0][:, NAMES.index("barrier_depth")]).mean() > 0.3
 
 
 def test_the_frame_has_the_declared_types_and_null_for_no_evidence() -> None:

@@ -8,7 +8,7 @@ from numba import njit
 
 from tapemill.levels import _physics_layout as kept
 
-__all__ = ["clear", "depth_at", "place_of", "put", "view_limit"]
+__all__ = ["depth_at", "place_of", "put", "view_limit"]
 
 _STEPS = 4096
 """Prices tried one by one before all known prices are compared."""
@@ -69,18 +69,6 @@ def put(whole: Any, book: Any, side: int, price: int, size: int, orders: int) ->
                 if whole[kept.COUNT_BID + side] > 0
                 else -kept.FAR
             )
-
-
-@njit(cache=True, nogil=True, _nrt=False)
-def clear(whole: Any, book: Any) -> None:
-    """Forget what rests, and how many levels the feed shows."""
-    for place in range(book.shape[0]):
-        for field in range(1, 5):
-            book[place, field] = 0
-    for side in range(2):
-        whole[kept.BEST_BID + side] = -kept.FAR
-        whole[kept.COUNT_BID + side] = 0
-    whole[kept.LEVELS] = 0
 
 
 @njit(cache=True, nogil=True, _nrt=False)

@@ -119,6 +119,7 @@ def new_state(settings: LevelsSettings) -> State:
     whole[[BEST_BID, BEST_ASK]] = -FAR
     whole[[SINCE, USUAL_SINCE, LARGE_SINCE]] = FAR
     whole[LAST_PRICE] = NO_PRICE
+    whole[LIMITED] = 1
     real = np.zeros(REAL_FIELDS)
     real[GAP_NS] = settings.gap_seconds * 1e9
     real[SWEEP_GAP_NS] = settings.sweep_gap_ms * 1e6

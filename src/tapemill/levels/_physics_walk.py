@@ -10,11 +10,11 @@ from numba import njit, types
 from tapemill.book.events import NO_DEPTH, NO_PRICE, Cause, Flag
 from tapemill.contracts.level_physics import IMBALANCE_TICKS
 from tapemill.levels import _physics_layout as kept
-from tapemill.levels._physics_book import clear, depth_at, put, view_limit
+from tapemill.levels._physics_book import depth_at, put, view_limit
 
 __all__ = ["walk"]
 
-_ASK, _BID, _TRADE = ord("A"), ord("B"), ord("T")
+_ASK, _BID, _NONE, _TRADE = ord("A"), ord("B"), ord("N"), ord("T")
 _ADD, _FILL, _RESET = int(Cause.ADD), int(Cause.FILL), int(Cause.RESET)
 _SNAPSHOT = int(Flag.SNAPSHOT)
 _BEST, _MIDDLE, _DEEP = IMBALANCE_TICKS
@@ -265,7 +265,8 @@ def walk(
     """Walk events from `start` on; return the first that was not walked.
 
     Stops before the first event after (`stop_ns`, `stop_ordinal`), and where the book needs more
-    places for the prices of an event (fewer than a quarter are free).
+    places for the prices of an event (fewer than a quarter are free). A record ``N`` of a snapshot
+    tells what rests where one source takes over from another (see `tapemill.levels.feed`).
     """
     room = book.shape[0] - book.shape[0] // 4
     for i in range(start, ts_gateway.size):
@@ -277,10 +278,11 @@ def walk(
             return i
         if ts - whole[kept.LAST_TS] > real[kept.GAP_NS]:
             whole[kept.SINCE] = ts
-        if ordinals[i] <= whole[kept.LAST_ORDINAL]:
-            # Positions begin anew: another file, which says its own book from the start.
-            clear(whole, book)
-            whole[kept.SINCE] = ts
+        state = actions[i] == _NONE and flags[i] & _SNAPSHOT
+        if state or ordinals[i] <= whole[kept.LAST_ORDINAL]:
+            # Another source speaks: how much of the book it shows is not known yet.
+            whole[kept.LIMITED] = 1
+            whole[kept.LEVELS] = 0
         whole[kept.LAST_ORDINAL] = ordinals[i]
         whole[kept.LAST_TS] = ts
         whole[kept.NOW] = max(ts, whole[kept.NOW])
@@ -297,13 +299,13 @@ def walk(
                 )  # fmt: skip
             elif cause == _RESET:
                 whole[kept.SINCE] = whole[kept.NOW]
-        if depths[i] == NO_DEPTH:
-            whole[kept.LIMITED] = 0
-        else:
+        if depths[i] != NO_DEPTH:
             whole[kept.LIMITED] = 1
             whole[kept.LEVELS] = max(
                 whole[kept.LEVELS], whole[kept.COUNT_BID], whole[kept.COUNT_ASK]
             )
+        elif not state:
+            whole[kept.LIMITED] = 0
         if actions[i] == _TRADE and prices[i] != NO_PRICE and not flags[i] & _SNAPSHOT:
             aggressor = 1 if sides[i] == _BID else -1 if sides[i] == _ASK else 0
             _trade(
