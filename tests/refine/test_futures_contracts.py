@@ -78,26 +78,40 @@ def test_terms_are_the_newest_and_known_since_they_were_first_said() -> None:
         assert row["evidence"] == "definition: its own"
 
 
+UNKNOWN = "; value of a point unknown: {} by the value of its step and {} by its unit of measure"
+
+
 @pytest.mark.parametrize(
-    ("unit", "quantity", "step", "value", "expected", "told"),
+    ("unit", "quantity", "step", "value", "factor", "expected", "told"),
     [
-        ("IPNT", 50.0, 0.25, 0.125, 50.0, ""),  # the venue's own scale, see the real definitions
-        ("EUR", 125_000.0, 0.00005, 6.25, 125_000.0, ""),
-        ("bbl", 1_000.0, 0.01, None, 1_000.0, ""),
-        (
-            "USD",
-            100_000.0,
-            0.015625,
-            15.625,
-            None,
-            "; value of a point unknown: 1000 by the value of its step and 100000 by its unit of"
-            " measure",
-        ),
-        ("CTRCT", None, 0.05, 1.0, None, ""),
+        # In the venue's scale of display, as CME's definitions have it.
+        ("IPNT", 50.0, 0.25, 0.125, 0.01, 50.0, ""),  # ES: 12.50 a step
+        ("IPNT", 20.0, 0.25, 0.05, 0.01, 20.0, ""),  # NQ: 5.00
+        ("bbl", 1_000.0, 0.01, 0.1, 0.01, 1_000.0, ""),  # CL: 10.00
+        ("USD", 100_000.0, 0.015625, 15.625, 1.0, 1_000.0, ""),  # ZN: the unit is the face
+        ("Bu", 5_000.0, 0.25, 12.5, 1.0, 50.0, ""),  # ZC: the price is in cents
+        ("EUR", 125_000.0, 0.00005, 0.000625, 0.0001, 125_000.0, ""),  # 6E: 6.25
+        ("IPNT", None, 0.25, 0.125, 0.01, 50.0, ""),
+        ("IPNT", 50.0, 0.25, 0.125, 0.1, None, UNKNOWN.format(5, 50)),
+        ("IPNT", 20.0, 0.25, 0.125, 0.01, None, UNKNOWN.format(50, 20)),
+        # Without a factor of display the scale of the step's value is not known.
+        ("IPNT", 50.0, 0.25, 0.125, None, 50.0, ""),
+        ("EUR", 125_000.0, 0.00005, 6.25, None, 125_000.0, ""),
+        ("USD", 100_000.0, 0.015625, 15.625, None, None, UNKNOWN.format(1000, 100000)),
+        ("CTRCT", None, 0.05, 1.0, None, None, ""),
+        # Without a value of the step there is only the unit.
+        ("bbl", 1_000.0, 0.01, None, None, 1_000.0, ""),
+        ("USD", 100_000.0, 0.015625, None, 1.0, None, ""),
     ],
 )
-def test_a_point_is_worth_what_two_fields_agree_on(
-    unit: str, quantity: float, step: float, value: float, expected: float, told: str
+def test_a_point_is_worth_what_its_step_is_and_its_unit_does_not_deny(
+    unit: str,
+    quantity: float | None,
+    step: float,
+    value: float | None,
+    factor: float | None,
+    expected: float | None,
+    told: str,
 ) -> None:
     said = definition(
         "ZNH4",
@@ -105,6 +119,7 @@ def test_a_point_is_worth_what_two_fields_agree_on(
         tick_nano=round(step * 1e9),
         tick_size=step,
         tick_value=value,
+        display_factor=factor,
         contract_multiplier=quantity,
         unit_of_measure=unit,
     )

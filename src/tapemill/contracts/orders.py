@@ -266,8 +266,18 @@ BRONZE_ORDERS = (
             _text("underlying", "Underlying symbol"),
             _whole("tick_nano", "Least price step; null where undefined", "1e-9 points"),
             _real("tick_size", "Least price step"),
-            _real("tick_value", "Value of one step (min_price_increment_amount)", "currency"),
-            _real("contract_multiplier", "Currency a point (unit_of_measure_qty)", "currency"),
+            _real(
+                "tick_value",
+                "Value of one step in the venue's scale of display (min_price_increment_amount):"
+                " over display_factor it is money",
+            ),
+            _real("display_factor", "Price shown over the price that the venue sends", "factor"),
+            _real(
+                "contract_multiplier",
+                "Quantity of the unit of measure (unit_of_measure_qty); of index points: currency"
+                " a point",
+                "units",
+            ),
             _real("strike_price", "Strike of an option"),
             _real("high_limit", "Upper price limit"),
             _real("low_limit", "Lower price limit"),

@@ -10,6 +10,7 @@ from __future__ import annotations
 import datetime
 import json
 import math
+from fractions import Fraction
 from typing import Any
 
 import polars as pl
@@ -42,6 +43,7 @@ _TERMS = (
     "currency",
     "tick_nano",
     "tick_value",
+    "display_factor",
     "contract_multiplier",
     "unit_of_measure",
     "expiration_ns",
@@ -71,11 +73,12 @@ def futures_contracts(definitions: pl.DataFrame, files: pl.DataFrame) -> pl.Data
 
     Notes
     -----
-    The value of a point is the quantity of the unit of measure where that is index points, or
-    where the value of a step, over the size of a step, says the same. Where the two contradict
-    each other it is null and the evidence gives both: the unit of a bond is its face, of which a
-    point is a hundredth; the value of a step comes in the venue's scale of display, which the
-    prices do not have (ES: 0.125 for 12.50).
+    The value of a step is the definition's over its factor of display (ES: 0.125 over 0.01 is
+    12.50), and the value of a point is that over the size of a step. Where the unit of measure is
+    index points its quantity is the value of a point too, and must say the same. Without a factor
+    the quantity counts, if it is of index points, or the value of a step as it stands agrees, or
+    there is none; but a quantity of the price's own currency is the face of a bond, of which a
+    point is a hundredth. What contradicts itself is null, and the evidence gives both.
     """
     defined = {row["symbol"]: row for row in _newest(definitions)}
     rows = [row for row in map(_of_definition, defined.values()) if row]
@@ -131,17 +134,26 @@ def _of_definition(row: dict[str, Any]) -> dict[str, Any] | None:
 
 def _point_value(row: dict[str, Any], kind: str) -> tuple[float | None, str]:
     """Currency a point, and what is to be said about it."""
-    by_unit = row["contract_multiplier"] or None
-    step = row["tick_value"] or None
-    by_step = step * _NANO / row["tick_nano"] if step else None
     if kind != "outright":
         return None, ""
-    if by_unit is None or row["unit_of_measure"] == _INDEX_POINTS or by_step is None:
-        return by_unit, ""
-    if math.isclose(by_step, by_unit, rel_tol=1e-9):
+    unit, factor = row["unit_of_measure"], row["display_factor"] or None
+    by_unit, step = row["contract_multiplier"] or None, row["tick_value"] or None
+    points = unit == _INDEX_POINTS
+    if step is None:
+        # A quantity of the price's own currency is a face value, no money a point.
+        return (None if unit and unit == row["currency"] else by_unit), ""
+    by_step = float(_exact(step) / _exact(factor or 1.0) / Fraction(row["tick_nano"], _NANO))
+    if by_unit is None or (factor and not points):
+        return (by_step if factor else None), ""
+    if math.isclose(by_step, by_unit, rel_tol=1e-9) or (points and not factor):
         return by_unit, ""
     said = f"{by_step:g} by the value of its step and {by_unit:g} by its unit of measure"
     return None, f"; value of a point unknown: {said}"
+
+
+def _exact(value: float) -> Fraction:
+    """The decimal that the venue sent: nine places, before it was a floating-point number."""
+    return Fraction(round(value * _NANO), _NANO)
 
 
 def _seen(files: pl.DataFrame) -> dict[str, tuple[int, str, datetime.datetime]]:

@@ -66,6 +66,8 @@ def definition(record: Any) -> dict[str, Any]:
         "security_update_action": str(record.security_update_action),
         "tick_nano": tick,
         "tick_size": tick and tick / 1e9,
+        "tick_value": price(record.min_price_increment_amount),
+        "display_factor": price(record.display_factor),
         "contract_multiplier": price(record.unit_of_measure_qty),
         "strike_price": price(record.strike_price),
         "high_limit": price(record.high_limit_price),
@@ -159,6 +161,7 @@ def test_the_contract_of_the_real_hour_is_defined(real_data: Path) -> None:
     row = rows_of(path)[1].row(0, named=True)
     assert row["symbol"] == "ESU4"
     assert (row["tick_nano"], row["contract_multiplier"]) == (250_000_000, 50.0)
+    assert (row["tick_value"], row["display_factor"]) == (0.125, 0.01)
     assert (row["asset"], row["instrument_class"], row["maturity_month"]) == ("ES", "F", 9)
 
 
@@ -189,7 +192,10 @@ def test_what_is_undefined_is_null() -> None:
     for name in ("seconds", "ts_gateway", "open", "volume"):
         assert row[name] is None
     none = parse_definitions(chunk_of(dbn.InstrumentDefMsg, "definition"), "").row(0, named=True)
-    assert none["tick_nano"] is None and none["tick_size"] is None and none["symbol"] is None
+    for name in ("tick_nano", "tick_size", "display_factor", "symbol"):
+        assert none[name] is None
+    unsaid = chunk_of(dbn.InstrumentDefMsg, "definition", display_factor=UNDEFINED)
+    assert parse_definitions(unsaid, "")["display_factor"].to_list() == [None]
 
 
 def test_text_that_is_no_text_does_not_stop_the_reading() -> None:

@@ -99,13 +99,14 @@ def parse_definitions(chunk: RecordChunk, dataset: str) -> pl.DataFrame:
     Returns
     -------
     pl.DataFrame
-        One row a record. A tick of zero is no tick: null. `tick_value` is the field as the vendor
-        gives it; for CME's index futures that is a hundredth of the money (0.125 for ES, of 12.50
-        dollars), so compute money from tick size and `contract_multiplier`.
+        One row a record. A tick of zero is no tick and a factor of zero no factor: null.
+        `tick_value` is the field as the vendor gives it, in the venue's scale of display; over
+        `display_factor` it is money (ES: 0.125 over 0.01 is 12.50 dollars).
     """
     records: Any = chunk.records
     tick = _nano(records, "min_price_increment")
     tick = tick.set(tick <= 0, None)
+    factor = _price(records, "display_factor")
     legs = "leg_count" in (records.dtype.names or ())
     return _frame(
         "bronze.databento_definitions",
@@ -132,6 +133,7 @@ def parse_definitions(chunk: RecordChunk, dataset: str) -> pl.DataFrame:
             "tick_nano": tick,
             "tick_size": _price(records, "min_price_increment").set(tick.is_null(), None),
             "tick_value": _price(records, "min_price_increment_amount"),
+            "display_factor": factor.set(factor <= 0, None),
             "contract_multiplier": _price(records, "unit_of_measure_qty"),
             "strike_price": _price(records, "strike_price"),
             "high_limit": _price(records, "high_limit_price"),
