@@ -1,6 +1,7 @@
 """The second opinion on outcomes: it agrees with the kernel and sees every kind of change."""
 
 import datetime as dt
+import math
 
 import numpy as np
 import polars as pl
@@ -60,13 +61,15 @@ def rows_of(trades, decisions, chosen, close_ns, until_ns, **how):
     ]
     outcomes = Outcomes(*map(np.concatenate, zip(*parts, strict=True)))
     names, spreads = named(decisions), spreads_of(decisions)
-    return outcome_rows(outcomes, names, spreads, chosen, tick_value=TICK_VALUE)
+    tick_value = how.get("tick_value", TICK_VALUE)
+    return outcome_rows(outcomes, names, spreads, chosen, tick_value=tick_value)
 
 
 def check(rows, trades, decisions, chosen, close_ns, until_ns, **how):
+    how = {"tick_value": TICK_VALUE} | how
     return recheck(
         rows, trades, decisions, chosen, names=named(decisions), close_ns=close_ns,
-        until_ns=until_ns, tick_value=TICK_VALUE, **how,
+        until_ns=until_ns, **how,
     )  # fmt: skip
 
 
@@ -162,6 +165,18 @@ def test_unknown_spread_leaves_net_and_tradeable_unknown():
     unknown = rows.filter((pl.col("episode_id") == f"{2:016x}") & (pl.col("outcome") == "break"))
     assert unknown.height
     assert unknown["net_ticks"].null_count() == unknown["tradeable"].null_count() == unknown.height
+
+
+def test_unknown_fees_leave_net_and_tradeable_unknown():
+    trades = trades_at([0, 10, 500], [0, 5, 5])
+    given_ = (trades, decisions_at((0, 0, 1)), LevelsSettings(gap_seconds=10_000))
+    ends = (BASE + 9_000 * SECOND, BASE + 600 * SECOND)
+    rows = rows_of(*given_, *ends, tick_value=math.nan)
+    passed = rows.filter(pl.col("outcome").is_in(["break", "bounce"]))
+    assert passed.height
+    assert passed["spread_ticks"].null_count() == 0
+    assert passed["net_ticks"].null_count() == passed["tradeable"].null_count() == passed.height
+    assert check(rows, given_[0], given_[1], given_[2], *ends, tick_value=math.nan).is_empty()
 
 
 def test_a_date_without_decisions_has_no_rows_and_nothing_to_say():

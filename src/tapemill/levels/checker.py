@@ -190,7 +190,9 @@ def _widths(settings: LevelsSettings, sigma: float, seconds: int) -> dict[str, f
 def _differences(both: pl.DataFrame, fees: float) -> pl.DataFrame:
     """One row for each column of each label on which the two do not agree."""
     passed = pl.col("outcome").is_in(["break", "bounce"])
-    net = pl.col("barrier_ticks") - pl.col("spread_ticks") - fees
+    net = pl.lit(None, pl.Float64)
+    if not math.isnan(fees):
+        net = pl.col("barrier_ticks") - pl.col("spread_ticks") - fees
     both = both.rename({"net_ticks": "net_ticks_stated", "tradeable": "tradeable_stated"})
     both = both.with_columns(
         pl.when(passed).then(net).alias("net_ticks"),

@@ -37,7 +37,8 @@ def outcome_rows(
         NaN or no row where it is unknown.
     settings : LevelsSettings
     tick_value : float
-        What one tick of one contract is worth, in its currency.
+        What one tick of one contract is worth, in its currency; NaN if unknown, and then nothing
+        is net of fees.
 
     Returns
     -------
@@ -69,7 +70,9 @@ def outcome_rows(
     )
     passed = pl.col("outcome").is_in(["break", "bounce"])
     fees = 2.0 * settings.fee_per_side / tick_value
-    net = pl.when(passed).then(pl.col("barrier_ticks") - pl.col("spread_ticks") - fees)
+    # Unknown fees must be null: NaN would sort above every number, and so count as tradeable.
+    net = (pl.col("barrier_ticks") - pl.col("spread_ticks") - fees).fill_nan(None)
+    net = pl.when(passed).then(net)
     rows = rows.with_columns(net_ticks=net)
     tradeable = pl.when(passed).then(pl.col("net_ticks") > 0.0)
     rows = rows.with_columns(
