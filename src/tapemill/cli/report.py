@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from tapemill.cli import report_levels
 from tapemill.cli.options import (
     Config,
     End,
@@ -104,6 +105,9 @@ def flow(
         print_json(facts)
     else:
         _show(facts)
+
+
+app.command("levels", help=report_levels.HELP)(report_levels.run)
 
 
 def _symbols(
