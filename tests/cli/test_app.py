@@ -33,6 +33,7 @@ VERBS = [
     ("lake", "digest"),
     ("purge",),
     ("prove", "flow"),
+    ("prove", "levels"),
     ("scan", "flow"),
     ("report", "flow"),
 ]

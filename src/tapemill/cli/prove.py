@@ -1,4 +1,4 @@
-"""`tapemill prove`: whether a signal predicted anything, told plainly when it did not."""
+"""`tapemill prove`: whether something is more than chance, told plainly when it is not."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ from tapemill.cli.options import (
     parse_range,
 )
 from tapemill.cli.output import count, print_json, print_line, print_table
+from tapemill.cli.prove_levels import LEVELS_HELP, levels
 
 if TYPE_CHECKING:
     import datetime as dt
@@ -42,7 +43,7 @@ names beside it. A null is called a null. Stores nothing.
 """
 
 app = typer.Typer(
-    help="Judge whether a signal predicts anything.",
+    help="Judge whether a signal predicts anything, or a level is more than a price.",
     no_args_is_help=True,
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
@@ -54,9 +55,7 @@ TITLES = {
 }
 
 
-@app.callback()
-def _group() -> None:
-    """Keeps `flow` a word of its own while it is the only study."""
+app.command("levels", help=LEVELS_HELP)(levels)
 
 
 @app.command("flow", help=FLOW_HELP)

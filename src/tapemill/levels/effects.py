@@ -41,6 +41,17 @@ OUTCOME_ROWS = pl.Schema(
 )
 """Columns of the rows by kind; `value` is 1 where the outcome is the one asked about."""
 
+_READ = pl.Schema(
+    {
+        "episode_id": pl.String,
+        "session": pl.Date,
+        "family": pl.String,
+        "kinds": pl.String,
+        "decision_ns": pl.Int64,
+        "horizon_seconds": pl.Int32,
+        "outcome": pl.String,
+    }
+)
 _SECOND = 1_000_000_000
 _STRETCHES = 8
 _SHORTEST_S = 1_800
@@ -77,13 +88,16 @@ def read_outcomes(
     -------
     pl.DataFrame
         ``episode_id``, ``session``, ``family``, ``kinds``, ``decision_ns``, ``horizon_seconds``,
-        ``outcome``; no row where the approach had ended before its decision.
+        ``outcome``; no row where the approach had ended before its decision, and none at all in
+        a lake where episodes were never built.
 
     Raises
     ------
     UnknownNameError
         No outcome has this horizon, barrier or delay; the message names those there are.
     """
+    if not {"gold.episodes", "gold.episode_outcomes"} <= set(lake.datasets()):
+        return pl.DataFrame(schema=_READ)
     labels = _scan(lake, "gold.episode_outcomes", start, end, symbol, as_of)
     episodes = _scan(lake, "gold.episodes", start, end, symbol, as_of)
     chosen = (
@@ -99,9 +113,7 @@ def read_outcomes(
             how="inner",
         )
         .sort("decision_ns", "episode_id")
-        .select(
-            "episode_id", "session", "family", "kinds", "decision_ns", "horizon_seconds", "outcome"
-        )
+        .select(_READ.names())
         .collect()
     )
     if chosen.is_empty():
@@ -145,10 +157,13 @@ class EffectRows(NamedTuple):
         kinds of the level that it matches.
     together : pl.DataFrame
         Each approach once, kind :data:`ANY_KIND`.
+    in_stretches : bool
+        Whether units are stretches of trade dates, for want of dates.
     """
 
     by_kind: pl.DataFrame
     together: pl.DataFrame
+    in_stretches: bool
 
 
 def effect_rows(outcomes: pl.DataFrame, asked: str = "bounce") -> EffectRows:
@@ -179,7 +194,8 @@ def effect_rows(outcomes: pl.DataFrame, asked: str = "bounce") -> EffectRows:
             next_step=did_you_mean(asked, OUTCOME_CHOICES),
         )
     unit = pl.col("session").cast(pl.String)
-    if outcomes["session"].n_unique() < LEAST_DATES:
+    in_stretches = outcomes["session"].n_unique() < LEAST_DATES
+    if in_stretches:
         seconds = pl.max_horizontal(pl.lit(_SHORTEST_S), _STRETCHES * pl.col("horizon_seconds"))
         stretch = pl.col("decision_ns") // (seconds.cast(pl.Int64) * _SECOND)
         unit = pl.concat_str(unit, stretch.cast(pl.String), separator="/")
@@ -189,4 +205,5 @@ def effect_rows(outcomes: pl.DataFrame, asked: str = "bounce") -> EffectRows:
     return EffectRows(
         rows.with_columns(kind=pl.col("kinds").str.split("+")).explode("kind").select(names),
         rows.with_columns(kind=pl.lit(ANY_KIND)).select(names),
+        in_stretches,
     )

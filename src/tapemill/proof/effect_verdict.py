@@ -42,10 +42,12 @@ def judge_effects(effects: pl.DataFrame) -> EffectVerdict:
     kinds, rest = judged.height, effects.height - judged.height
     left = f"; {rest} with too little to say" if rest else ""
     if not kinds:
-        told = f"insufficient: none of {rest} kinds" if rest else "insufficient: no outcomes"
-        most = effects.sort("n_real", "kind", descending=[True, False]).head(1)
-        first = f" ({most['kind'][0]}: {most['note'][0]})" if rest else ""
-        return EffectVerdict("insufficient", (), f"{told} has enough to be judged{first}")
+        if not rest:
+            return EffectVerdict("insufficient", (), "insufficient: there are no outcomes")
+        most = effects.sort("n_real", "kind", descending=[True, False]).row(0, named=True)
+        why = str(most["note"]).removeprefix("insufficient: ")
+        words = f"insufficient: no kind can be judged; of {most['kind']} there are {why}"
+        return EffectVerdict("insufficient", (), words)
     shown = judged.filter(pl.col("q_value") < FALSE_DISCOVERIES).sort("p_value", "kind")
     if shown.is_empty():
         least = float(judged["q_value"].to_numpy().min())

@@ -200,14 +200,14 @@ def _lacking(families: Sequence[_Sums]) -> str:
         rows, units = int(sums.rows.sum()), int((sums.rows > 0).sum())
         if rows < LEAST_ROWS or units < LEAST_UNITS:
             return (
-                f"insufficient: {rows} {name} in {units} units; {LEAST_ROWS} in {LEAST_UNITS} "
-                "are needed"
+                f"insufficient: {rows} {name} in {units} {'unit' if units == 1 else 'units'}; "
+                f"{LEAST_ROWS} in {LEAST_UNITS} are needed"
             )
         effective = _mean(sums).effective
         if effective < _LEAST_EFFECTIVE:
             return (
-                f"insufficient: nearly all of the {rows} {name} fall into few of {units} units, "
-                f"which count as {effective:.1f}; {_LEAST_EFFECTIVE:.0f} are needed"
+                f"insufficient: the {rows} {name} fall so unevenly into {units} units that they "
+                f"count as {effective:.1f}; {_LEAST_EFFECTIVE:.0f} are needed"
             )
     return ""
 
