@@ -17,7 +17,7 @@ import numpy as np
 from intake.orders_made import orders
 from tapemill.book import OrderBook
 from tapemill.clock import FixedClock
-from tapemill.intake import order_reading
+from tapemill.intake import order_landing, order_reading
 from tapemill.intake.orders import import_orders
 from tapemill.lake import Lake
 from tapemill.lake.control.imports import Imports
@@ -67,7 +67,8 @@ def bring(lake_folder, files, nth=0):
     if not child:
         os.close(reading)
         passed = kill_at(nth)
-        order_reading.BATCH_RECORDS = 600
+        order_reading.STRETCH_RECORDS = 300
+        order_landing.STRETCHES_A_BATCH = 2
         lake = Lake.open(lake_folder, create=True, clock=FixedClock(NOW))
         report = import_orders(lake, default_settings(), lake.clock, files)
         assert not report.unsound, report

@@ -35,7 +35,7 @@ def lake(tmp_path):
 @pytest.fixture(autouse=True)
 def small_batches(monkeypatch):
     """Several batches a file, none of which ends where a chunk does."""
-    monkeypatch.setattr(order_reading, "BATCH_RECORDS", 700)
+    monkeypatch.setattr(order_reading, "STRETCH_RECORDS", 700)
 
 
 def bring(lake, *paths, **options):

@@ -1,6 +1,6 @@
-"""Batches of a file into their tables, each exactly once, while the next one is being read.
+"""Stretches of a file into their tables, each batch exactly once, while the next is being read.
 
-Rows are written as soon as the file's hash is known, for they name it, and shown once its raw
+Rows are encoded as soon as the file's hash is known, for they name it, and shown once its raw
 object is durable: what is in a table can always be traced to bytes that are kept. A table that
 holds rows of the same file by other ticks gets the new ones in their place in one commit.
 """
@@ -17,10 +17,11 @@ import polars as pl
 
 from tapemill.clock import calendar
 from tapemill.contracts import contract
-from tapemill.intake.order_pieces import Batch
+from tapemill.intake.order_pieces import STRETCHES_A_BATCH, Stretch
 from tapemill.intake.order_reading import EVENTS, FEEDS, TRADES
 from tapemill.intake.order_rows import depth_rows, event_rows, trade_rows
 from tapemill.lake import Lake
+from tapemill.lake.building import FileBuilder
 from tapemill.lake.quarantine import quarantine_rows
 from tapemill.lake.replacement import Replacement
 from tapemill.lake.tables import Staged
@@ -32,6 +33,8 @@ DEPTH = "silver.futures_depth"
 QUARANTINE = "ops.quarantine"
 _TABLES = (EVENTS, DEPTH, TRADES, *FEEDS.values(), QUARANTINE)
 _UTC_US = pl.Datetime("us", "UTC")
+_WRITERS = 3
+"""Two encode while one waits for the disk."""
 
 
 class Origin(NamedTuple):
@@ -60,7 +63,7 @@ def with_provenance(dataset: str, rows: pl.DataFrame, origin: Origin) -> pl.Data
 
 
 class OrderLander:
-    """Lands the batches of one file in a thread of its own. Use it as a context.
+    """Lands the stretches of one file in threads of its own. Use it as a context.
 
     Parameters
     ----------
@@ -74,7 +77,7 @@ class OrderLander:
     Attributes
     ----------
     rows : dict
-        Dataset → rows of the file in it.
+        Dataset → rows landed now.
     """
 
     def __init__(self, lake: Lake, origin: Origin, writer: str, stored: Future[Any]) -> None:
@@ -84,21 +87,25 @@ class OrderLander:
         self._key = raw_key_of(origin.sha256)
         self._writer = writer
         self._stored = stored
-        self._waiting: list[Staged] = []
-        self._last = 0
+        self._batch = 1
+        self._builders: dict[str, FileBuilder] = {}
+        self._frames: dict[str, list[pl.DataFrame]] = {}
         self._landing: Future[None] | None = None
+        self._writing: list[Future[Staged | None]] = []
+        self._waiting: list[Staged] = []
         self._turn = ThreadPoolExecutor(1, "orders-land")
-        self._writers = ThreadPoolExecutor(2, "orders-write")
-        self._committed: dict[str, int | None] = {}
+        self._writers = ThreadPoolExecutor(_WRITERS, "orders-write")
+        self._committed: dict[str, int] = {}
         self._exchanges: dict[str, Replacement] = {}
 
     def __enter__(self) -> Self:
         for dataset in _TABLES:
             done = self._lake.tables.committed(dataset, self._writer)
-            self._committed[dataset] = done
-            if done is None and self._has_rows(dataset):
-                predicate = f"{self._mark(dataset)[0]} = {self._mark(dataset)[1]}"
-                self._exchanges[dataset] = self._lake.tables.replacement(dataset, predicate)
+            self._committed[dataset] = done or 0
+            column, value = self._mark(dataset)
+            if done is None and self._has_rows(dataset, column, value):
+                condition = f"{column} = {value}"
+                self._exchanges[dataset] = self._lake.tables.replacement(dataset, condition)
         return self
 
     def __exit__(
@@ -107,24 +114,25 @@ class OrderLander:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._turn.shutdown()
-        self._writers.shutdown()
+        self._turn.shutdown(cancel_futures=True)
+        self._writers.shutdown(cancel_futures=True)
 
-    def put(self, batch: Batch) -> None:
-        """Take a batch; waits while the one before it is being written."""
+    def put(self, stretch: Stretch) -> None:
+        """Take a stretch; waits while the one before it is being encoded."""
         if self._landing is not None:
             self._landing.result()
-        self._last = batch.number
-        self._landing = self._turn.submit(self._land, batch)
+        self._landing = self._turn.submit(self._land, stretch)
 
     def finish(self) -> None:
         """Wait until everything is shown."""
         if self._landing is not None:
             self._landing.result()
+        self._close_batch()
+        self._collect(self._writing)
         self._stored.result()
         self._show()
         for exchange in self._exchanges.values():
-            exchange.commit(writer=self._writer, sequence=self._last)
+            exchange.commit(writer=self._writer, sequence=self._batch)
 
     def _mark(self, dataset: str) -> tuple[str, str]:
         """The column that names the file in a table, and its value in SQL."""
@@ -132,60 +140,110 @@ class OrderLander:
             return "raw_key", str(self._key)
         return "raw_sha256", f"'{self._origin.sha256}'"
 
-    def _has_rows(self, dataset: str) -> bool:
-        column, value = self._mark(dataset)
+    def _has_rows(self, dataset: str, column: str, value: str) -> bool:
         files = self._lake.tables.files(dataset)
         if f"min.{column}" in files.columns:
-            wanted = pl.lit(self._key if column == "raw_key" else value.strip("'"))
-            within = wanted.is_between(pl.col(f"min.{column}"), pl.col(f"max.{column}"))
+            ours = pl.lit(self._key if column == "raw_key" else self._origin.sha256)
+            within = ours.is_between(pl.col(f"min.{column}"), pl.col(f"max.{column}"))
             files = files.filter(within.fill_null(value=True))
-        table = self._lake.tables.table(dataset)
-        rows = table.scan(files["path"].to_list() if files.height else [])
+        rows = self._lake.tables.table(dataset).scan(files["path"].to_list())
         return rows.filter(pl.sql_expr(f"{column} = {value}")).head(1).collect().height > 0
 
-    def _land(self, batch: Batch) -> None:
+    # -- a stretch ---------------------------------------------------------------------------
+
+    def _land(self, stretch: Stretch) -> None:
+        batch = (stretch.number - 1) // STRETCHES_A_BATCH + 1
+        if batch != self._batch:
+            self._close_batch()
+            self._batch = batch
         days = calendar("CMES")
         makers: dict[str, Callable[[], pl.DataFrame]] = {}
-        if batch.events:
-            makers[EVENTS] = functools.partial(event_rows, batch.events, self._key, days)
-        if any(piece.changes.side.size for piece in batch.events):
-            makers[DEPTH] = functools.partial(depth_rows, batch.events, self._key, days)
-        if batch.trades:
-            makers[TRADES] = functools.partial(trade_rows, batch.trades, self._key, days)
-        for dataset, frames in batch.feeds.items():
-            good, bad = contract(dataset).split(
-                with_provenance(dataset, pl.concat(frames), self._origin)
-            )
-            makers[dataset] = functools.partial(_itself, good)
-            if bad.height:
-                batch.rejected.append((dataset, bad))
-        if batch.rejected:
-            makers[QUARANTINE] = functools.partial(self._rejected, batch)
-        writing = [
-            self._writers.submit(self._write, dataset, make, batch)
-            for dataset, make in makers.items()
+        if stretch.events:
+            makers[EVENTS] = functools.partial(event_rows, stretch.events, self._key, days)
+            makers[DEPTH] = functools.partial(depth_rows, stretch.events, self._key, days)
+        if stretch.trades:
+            makers[TRADES] = functools.partial(trade_rows, stretch.trades, self._key, days)
+        wanted = {name: make for name, make in makers.items() if self._committed[name] < batch}
+        sources = {piece.source for piece in stretch.events}
+        sources |= {piece.source for piece in stretch.trades}
+        mixed = len(sources) > 1
+        encoding = [
+            self._writers.submit(self._encode, self._builder(dataset), dataset, make, mixed)
+            for dataset, make in wanted.items()
         ]
-        staged = [future.result() for future in writing]
-        self._waiting += [one for one in staged if one is not None]
+        self._keep_frames(stretch)
+        for future in encoding:
+            future.result()
+
+    def _builder(self, dataset: str) -> FileBuilder:
+        if dataset not in self._builders:
+            self._builders[dataset] = self._lake.tables.builder(
+                dataset, writer=self._writer, sequence=self._batch
+            )
+        return self._builders[dataset]
+
+    def _encode(
+        self, builder: FileBuilder, dataset: str, make: Callable[[], pl.DataFrame], mixed: bool
+    ) -> None:
+        rows = make()
+        if mixed:  # the rows come instrument by instrument
+            rows = rows.sort(contract(dataset).order)
+        builder.add(rows)
+        self.rows[dataset] = self.rows.get(dataset, 0) + rows.height
+
+    def _keep_frames(self, stretch: Stretch) -> None:
+        """Rows of feeds and rows set aside: few, so they wait for their batch as they are."""
+        rejected = [*stretch.rejected]
+        for dataset, frames in stretch.feeds.items():
+            rows = with_provenance(dataset, pl.concat(frames), self._origin)
+            good, bad = contract(dataset).split(rows)
+            self._frames.setdefault(dataset, []).append(good)
+            if bad.height:
+                rejected.append((dataset, bad))
+        for dataset, rows in rejected:
+            provenance = rows.with_columns(
+                source=pl.lit(SOURCE),
+                raw_sha256=pl.lit(self._origin.sha256),
+                ts_recv=pl.lit(self._origin.received_ns // 1000).cast(_UTC_US),
+            )
+            shaped = quarantine_rows(contract(dataset), provenance)
+            self._frames.setdefault(QUARANTINE, []).append(shaped)
+
+    # -- a batch -----------------------------------------------------------------------------
+
+    def _close_batch(self) -> None:
+        """Send the files of a batch to the disk, and show those of the batch before."""
+        earlier, batch = self._writing, self._batch
+        builders, self._builders = self._builders, {}
+        frames, self._frames = self._frames, {}
+        self._writing = [
+            self._writers.submit(self._write, dataset, builder.finish, batch)
+            for dataset, builder in builders.items()
+        ]
+        for dataset, parts in frames.items():
+            if self._committed[dataset] < batch:
+                rows = pl.concat(parts)
+                self.rows[dataset] = self.rows.get(dataset, 0) + rows.height
+                make = functools.partial(self._file, dataset, rows, batch)
+                self._writing.append(self._writers.submit(self._write, dataset, make, batch))
+        self._collect(earlier)
         if self._stored.done():
             self._show()
 
-    def _write(self, dataset: str, make: Callable[[], pl.DataFrame], batch: Batch) -> Staged | None:
-        committed = self._committed[dataset]
-        if committed is not None and committed >= batch.number:
-            return None
-        rows = make()
-        self.rows[dataset] = self.rows.get(dataset, 0) + rows.height
-        if not rows.height:
-            return None
-        in_order = dataset in (EVENTS, DEPTH) and len({one.source for one in batch.events}) == 1
+    def _collect(self, writing: list[Future[Staged | None]]) -> None:
+        self._waiting += [one for future in writing if (one := future.result()) is not None]
+
+    def _file(self, dataset: str, rows: pl.DataFrame, batch: int) -> tuple[Any, ...]:
+        return self._lake.tables.stage(dataset, rows, writer=self._writer, sequence=batch).adds
+
+    def _write(self, dataset: str, make: Callable[[], Any], batch: int) -> Staged | None:
+        adds = make()
         if dataset in self._exchanges:
-            token = f"{self._writer}|{batch.number}"
-            self._exchanges[dataset].add(rows, token=token, presorted=in_order)
+            self._exchanges[dataset].take(adds)
             return None
-        return self._lake.tables.stage(
-            dataset, rows, writer=self._writer, sequence=batch.number, presorted=in_order
-        )
+        if not adds:
+            return None
+        return self._lake.tables.staged(dataset, adds, writer=self._writer, sequence=batch)
 
     def _show(self) -> None:
         """Commit what is written; the raw object is durable."""
@@ -193,18 +251,3 @@ class OrderLander:
         waiting, self._waiting = self._waiting, []
         for staged in waiting:
             self._lake.tables.commit(staged)
-
-    def _rejected(self, batch: Batch) -> pl.DataFrame:
-        frames = []
-        for dataset, rows in batch.rejected:
-            provenance = rows.with_columns(
-                source=pl.lit(SOURCE),
-                raw_sha256=pl.lit(self._origin.sha256),
-                ts_recv=pl.lit(self._origin.received_ns // 1000).cast(_UTC_US),
-            )
-            frames.append(quarantine_rows(contract(dataset), provenance))
-        return pl.concat(frames)
-
-
-def _itself(rows: pl.DataFrame) -> pl.DataFrame:
-    return rows

@@ -13,17 +13,20 @@ from tapemill.book import Changes, Events
 from tapemill.book.records import UNDEFINED
 
 __all__ = [
-    "BATCH_RECORDS",
-    "Batch",
+    "STRETCHES_A_BATCH",
+    "STRETCH_RECORDS",
     "EventPiece",
     "Source",
+    "Stretch",
     "TradePiece",
     "rejected_rows",
     "trade_piece",
 ]
 
-BATCH_RECORDS = 524_288
-"""Records of a file that land together, counted from its start: part of what an import is."""
+STRETCH_RECORDS = 131_072
+"""Records of a file that are read together, counted from its start."""
+STRETCHES_A_BATCH = 8
+"""Stretches that land together, in one commit a table."""
 
 NO_TICKS = int(np.iinfo(np.int32).min)
 
@@ -52,12 +55,13 @@ class TradePiece(NamedTuple):
 
 
 @dataclasses.dataclass
-class Batch:
-    """What came of the records ``[number · BATCH_RECORDS, …)`` of a file, `number` from 1.
+class Stretch:
+    """What came of STRETCH_RECORDS consecutive records of a file (fewer at its end).
 
     Parameters
     ----------
     number : int
+        From 1.
     records : int
         Seen so far, of any kind.
     events, trades : list

@@ -1,7 +1,7 @@
-"""From the chunks of a DBN file to batches: each instrument through its own book, in one pass.
+"""From the chunks of a DBN file to stretches: each instrument through its own book, in one pass.
 
-Batches are counted in records of the file, so they are the same whatever the chunks, and a killed
-import that reads again comes to the same batches with the same books.
+Stretches are counted in records of the file, so they are the same whatever the chunks, and a killed
+import that reads again comes to the same stretches with the same books.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ from tapemill.book import LadderBook, OrderBook
 from tapemill.clock import Calendar
 from tapemill.errors import ContractError
 from tapemill.intake.order_pieces import (
-    BATCH_RECORDS,
-    Batch,
+    STRETCH_RECORDS,
     EventPiece,
     Source,
+    Stretch,
     rejected_rows,
     trade_piece,
 )
@@ -57,12 +57,12 @@ _PARSERS: dict[str, Callable[..., pl.DataFrame]] = {
 _CHUNK = 65_536
 _JUDGED = 65_536
 """Records of an instrument without a definition whose prices decide its tick; fewer if its first
-batch ends before."""
+stretch ends before."""
 _DAY_NS = 86_400 * 10**9
 
 
 class _Held(NamedTuple):
-    batch: Batch
+    stretch: Stretch
     records: Any
     ordinals: Any
 
@@ -91,7 +91,7 @@ class _Instrument:
 
 
 class OrderReading:
-    """Reads a file once, batch by batch.
+    """Reads a file once, stretch by stretch.
 
     Parameters
     ----------
@@ -129,10 +129,12 @@ class OrderReading:
         self._lowest = int((np.datetime64(first) - epoch).astype(int) + 2) * _DAY_NS
         self._highest = int((np.datetime64(last) - epoch).astype(int) - 4) * _DAY_NS
         self._instruments: dict[tuple[str, int, str], _Instrument] = {}
-        self._open: dict[int, Batch] = {}
+        self._open: dict[int, Stretch] = {}
 
-    def batches(self, read: Callable[[int], None] | None = None) -> Generator[Batch, None, None]:
-        """The batches of the file in order, each once it is complete.
+    def stretches(
+        self, read: Callable[[int], None] | None = None
+    ) -> Generator[Stretch, None, None]:
+        """The stretches of the file in order, each once it is complete.
 
         `read` is told how many bytes of records each chunk has.
         """
@@ -140,38 +142,38 @@ class OrderReading:
             self._take(chunk)
             if read is not None:
                 read(chunk.records.nbytes)
-            full = [k for k, batch in self._open.items() if batch.records == BATCH_RECORDS]
+            full = [k for k, stretch in self._open.items() if stretch.records == STRETCH_RECORDS]
             for number in sorted(full):
                 yield self._close(number)
         for number in sorted(self._open):
             yield self._close(number)
 
-    def _close(self, number: int) -> Batch:
+    def _close(self, number: int) -> Stretch:
         for instrument in self._instruments.values():
             if instrument.held:
                 self._release(instrument)
         return self._open.pop(number)
 
     def _take(self, chunk: RecordChunk) -> None:
-        """Divide a chunk among the batches that its ordinals lie in."""
+        """Divide a chunk among the stretches that its ordinals lie in."""
         ordinals = chunk.ordinals
-        first = int(ordinals[0]) // BATCH_RECORDS
-        last = int(ordinals[-1]) // BATCH_RECORDS
-        cuts = np.searchsorted(ordinals, [k * BATCH_RECORDS for k in range(first, last + 2)])
+        first = int(ordinals[0]) // STRETCH_RECORDS
+        last = int(ordinals[-1]) // STRETCH_RECORDS
+        cuts = np.searchsorted(ordinals, [k * STRETCH_RECORDS for k in range(first, last + 2)])
         for place, number in enumerate(range(first + 1, last + 2)):
             part = slice(cuts[place], cuts[place + 1])
             if part.start == part.stop:
                 continue
-            batch = self._open.setdefault(number, Batch(number))
-            self._add(batch, chunk._replace(records=chunk.records[part], ordinals=ordinals[part]))
-            batch.records += part.stop - part.start
+            stretch = self._open.setdefault(number, Stretch(number))
+            self._add(stretch, chunk._replace(records=chunk.records[part], ordinals=ordinals[part]))
+            stretch.records += part.stop - part.start
         self.records += ordinals.size
 
-    def _add(self, batch: Batch, chunk: RecordChunk) -> None:
+    def _add(self, stretch: Stretch, chunk: RecordChunk) -> None:
         if chunk.kind in _LEVELS or chunk.kind in _TRADES:
-            self._add_orders(batch, chunk)
+            self._add_orders(stretch, chunk)
         elif chunk.kind in FEEDS:
-            self._add_feed(batch, chunk)
+            self._add_feed(stretch, chunk)
         elif chunk.kind not in ("symbol_mapping", "system"):
             count = len(chunk.records)
             self.unused[chunk.kind] = self.unused.get(chunk.kind, 0) + count
@@ -182,7 +184,7 @@ class OrderReading:
         self.first_ns = first if self.first_ns is None else min(first, self.first_ns)
         self.last_ns = last if self.last_ns is None else max(last, self.last_ns)
 
-    def _add_feed(self, batch: Batch, chunk: RecordChunk) -> None:
+    def _add_feed(self, stretch: Stretch, chunk: RecordChunk) -> None:
         dataset = self._file.metadata.dataset
         if chunk.kind == "definition":
             frame = parse_definitions(chunk, dataset)
@@ -196,18 +198,18 @@ class OrderReading:
         if received.len():
             self._span(received)
         self.symbols |= set(frame["symbol"].unique())
-        batch.feeds.setdefault(FEEDS[chunk.kind], []).append(frame)
+        stretch.feeds.setdefault(FEEDS[chunk.kind], []).append(frame)
 
     # -- orders and trades -------------------------------------------------------------------
 
-    def _add_orders(self, batch: Batch, chunk: RecordChunk) -> None:
+    def _add_orders(self, stretch: Stretch, chunk: RecordChunk) -> None:
         records: Any = chunk.records
         ordinals: Any = chunk.ordinals
         for number, rows in by_instrument(records):
             ours, places = (records, ordinals) if rows is None else (records[rows], ordinals[rows])
             for symbol, part in self._by_symbol(number, ours["ts_recv"]):
                 instrument = self._instrument(chunk.kind, number, symbol)
-                self._sound(batch, instrument, ours[part], places[part])
+                self._sound(stretch, instrument, ours[part], places[part])
 
     def _by_symbol(self, number: int, received: Any) -> Iterator[tuple[str, slice]]:
         """Stretches in which an id stands for one symbol; it may change at midnight UTC."""
@@ -240,7 +242,9 @@ class OrderReading:
         self.ticks.setdefault(instrument.source.symbol, tick)
         instrument.settle(self.ticks[instrument.source.symbol])
 
-    def _sound(self, batch: Batch, instrument: _Instrument, records: Any, ordinals: Any) -> None:
+    def _sound(
+        self, stretch: Stretch, instrument: _Instrument, records: Any, ordinals: Any
+    ) -> None:
         """Set aside records without a time, then read the others."""
         times = [records["ts_event"], records["ts_recv"]]
         low, high = min(one.min() for one in times), max(one.max() for one in times)
@@ -248,15 +252,15 @@ class OrderReading:
             bad = np.zeros(len(records), bool)
             for one in times:
                 bad |= (one < self._lowest) | (one >= self._highest)
-            self._reject(batch, instrument, records[bad], ordinals[bad], "time_outside_calendar")
+            self._reject(stretch, instrument, records[bad], ordinals[bad], "time_outside_calendar")
             records, ordinals = records[~bad], ordinals[~bad]
         if not len(records):
             return
         self._span(records["ts_recv"])
         if instrument.tick is not None:
-            self._read(batch, instrument, records, ordinals)
+            self._read(stretch, instrument, records, ordinals)
             return
-        instrument.held.append(_Held(batch, records.copy(), ordinals))
+        instrument.held.append(_Held(stretch, records.copy(), ordinals))
         if sum(len(part.records) for part in instrument.held) >= _JUDGED:
             self._release(instrument)
 
@@ -268,20 +272,20 @@ class OrderReading:
         known = self.ticks.get(instrument.source.symbol)
         self._settle(instrument, known or tick_of_prices(prices))
         for part in held:
-            self._read(part.batch, instrument, part.records, part.ordinals)
+            self._read(part.stretch, instrument, part.records, part.ordinals)
 
-    def _read(self, batch: Batch, instrument: _Instrument, records: Any, ordinals: Any) -> None:
+    def _read(self, stretch: Stretch, instrument: _Instrument, records: Any, ordinals: Any) -> None:
         assert instrument.tick is not None
         nano = instrument.tick.nano
         if instrument.kind in _LEVELS and instrument.kind != "mbo":
             before = copy.deepcopy(instrument.book)  # a few hundred bytes
             try:
-                self._apply(batch, instrument, records, ordinals)
+                self._apply(stretch, instrument, records, ordinals)
             except ContractError:
                 # A ladder has twenty prices: they are looked at only once the book refused one.
                 instrument.book = before
-                good = self._on_tick(batch, instrument, records, ordinals, ladder=True)
-                self._apply(batch, instrument, records[good], ordinals[good])
+                good = self._on_tick(stretch, instrument, records, ordinals, ladder=True)
+                self._apply(stretch, instrument, records[good], ordinals[good])
             return
         prices = records["price"]
         whole = prices // nano
@@ -289,21 +293,29 @@ class OrderReading:
         odd = whole * nano != prices
         ladder = instrument.kind == "tbbo"
         if ladder or most > MOST_TICKS or odd.any():
-            good = self._on_tick(batch, instrument, records, ordinals, ladder=ladder)
+            good = self._on_tick(stretch, instrument, records, ordinals, ladder=ladder)
             records, ordinals = records[good], ordinals[good]
         if instrument.kind == "mbo":
-            self._apply(batch, instrument, records, ordinals)
+            self._apply(stretch, instrument, records, ordinals)
         elif len(records):
-            batch.trades.append(trade_piece(instrument.source, records, ordinals, nano))
+            stretch.trades.append(trade_piece(instrument.source, records, ordinals, nano))
 
-    def _apply(self, batch: Batch, instrument: _Instrument, records: Any, ordinals: Any) -> None:
+    def _apply(
+        self, stretch: Stretch, instrument: _Instrument, records: Any, ordinals: Any
+    ) -> None:
         assert instrument.book is not None
         if len(records):
             events, changes = instrument.book.apply(records, ordinals)
-            batch.events.append(EventPiece(instrument.source, events, changes))
+            stretch.events.append(EventPiece(instrument.source, events, changes))
 
     def _on_tick(
-        self, batch: Batch, instrument: _Instrument, records: Any, ordinals: Any, *, ladder: bool
+        self,
+        stretch: Stretch,
+        instrument: _Instrument,
+        records: Any,
+        ordinals: Any,
+        *,
+        ladder: bool,
     ) -> Any:
         """Which records have only prices of whole ticks; the others are set aside."""
         assert instrument.tick is not None
@@ -318,15 +330,15 @@ class OrderReading:
         bad = np.zeros(len(records), bool)
         for prices in columns:
             bad |= off_tick(prices, instrument.tick.nano)
-        self._reject(batch, instrument, records[bad], ordinals[bad], "price_off_tick")
+        self._reject(stretch, instrument, records[bad], ordinals[bad], "price_off_tick")
         return ~bad
 
     def _reject(
-        self, batch: Batch, instrument: _Instrument, records: Any, ordinals: Any, reason: str
+        self, stretch: Stretch, instrument: _Instrument, records: Any, ordinals: Any, reason: str
     ) -> None:
         if len(records):
             rows = rejected_rows(records, ordinals, instrument.source.symbol, reason)
-            batch.rejected.append((instrument.dataset, rows))
+            stretch.rejected.append((instrument.dataset, rows))
 
 
 def _first_of(parts: list[Any], limit: int) -> Iterator[Any]:

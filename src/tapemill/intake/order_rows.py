@@ -1,4 +1,4 @@
-"""Pieces of a batch as rows of the silver order tables, column by column."""
+"""Pieces of a stretch as rows of the silver order tables, column by column."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def event_rows(pieces: Sequence[EventPiece], raw_key: int, calendar: Calendar) -
     Parameters
     ----------
     pieces : sequence of EventPiece
-        Of one batch, at least one.
+        Of one stretch, at least one.
     raw_key : int
     calendar : Calendar
         CMES.

@@ -1,6 +1,6 @@
 """Import of order data: each DBN file once, in one pass, into the silver order tables.
 
-The file is hashed while its first batch is decoded, stored while the following ones are, and
+The file is hashed while its first stretch is decoded, stored while the following ones are, and
 decoded in a thread of its own: reading, books, rows and disk overlap. Everything is counted in
 records of the file, so that a killed import comes to the same batches again and goes on.
 """
@@ -30,7 +30,7 @@ from tapemill.intake.order_files import (
     recorded_ticks,
 )
 from tapemill.intake.order_landing import OrderLander, Origin
-from tapemill.intake.order_pieces import Batch
+from tapemill.intake.order_pieces import Stretch
 from tapemill.intake.order_reading import OrderReading
 from tapemill.intake.order_ticks import TickTable, known_definitions
 from tapemill.intake.recovery import recover
@@ -122,9 +122,9 @@ def _import_one(job: _Job, schema: str | None, entry: OrderFile, progress: Progr
         hashing = keeper.submit(hash_file, job.path)
         reading = OrderReading(file, job.table, days)
         plan = _tick_plan(file, job.table)
-        batches = reading.batches(_meter(job, done, progress))
-        stack.enter_context(contextlib.closing(batches))
-        first = next(batches, None)
+        stretches = reading.stretches(_meter(job, done, progress))
+        stack.enter_context(contextlib.closing(stretches))
+        first = next(stretches, None)
         entry.sha256, entry.schema = hashing.result(), file.metadata.schema
         options = entry.schema if file.metadata.version == 0 else ""
         seen = job.lake.control.imports.seen(entry.sha256, KIND, options) is not None
@@ -140,10 +140,10 @@ def _import_one(job: _Job, schema: str | None, entry: OrderFile, progress: Progr
         turn = str(origin.received_ns) if seen and job.again else ""
         writer = f"orders:{entry.sha256}:{plan}{options and ':' + options}{turn and ':' + turn}"
         with OrderLander(job.lake, origin, writer, stored) as lander:
-            for batch in _with_first(first, batches):
-                entry.quarantined += sum(rows.height for _, rows in batch.rejected)
+            for stretch in _with_first(first, stretches):
+                entry.quarantined += sum(rows.height for _, rows in stretch.rejected)
                 require_unchanged(job.path, job.stamp)
-                lander.put(batch)
+                lander.put(stretch)
             lander.finish()
         entry.state = "read again" if seen else "read"
         entry.rows = lander.rows
@@ -152,7 +152,7 @@ def _import_one(job: _Job, schema: str | None, entry: OrderFile, progress: Progr
         _record(job, entry, row, before, writer, options)
 
 
-def _with_first(first: Batch | None, rest: Iterator[Batch]) -> Iterator[Batch]:
+def _with_first(first: Stretch | None, rest: Iterator[Stretch]) -> Iterator[Stretch]:
     return itertools.chain([] if first is None else [first], rest)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import polars as pl
@@ -55,6 +56,10 @@ class Replacement:
         """
         rows = self._table.conform(frame)
         self._adds += self._table.write_files(rows, token, level=QUICK_LEVEL, presorted=presorted)
+
+    def take(self, adds: Sequence[Any]) -> None:
+        """Take new rows that :meth:`FileBuilder.finish` wrote."""
+        self._adds += adds
 
     def commit(self, *, writer: str, sequence: int) -> int:
         """Make the new rows visible and the doomed ones not, exactly once; the table's version.

@@ -21,7 +21,7 @@ from deltalake.transaction import AddAction, PostCommitHookProperties, RemoveAct
 from tapemill.clock.injected import Clock
 from tapemill.contracts import Dataset
 from tapemill.errors import ConflictError, LakeError
-from tapemill.lake.parquet import DENSE_LEVEL, encode
+from tapemill.lake.parquet import DENSE_LEVEL, DataFile, encode
 from tapemill.lake.partitions import Part, parts
 from tapemill.lake.places import Place, disk_error
 from tapemill.lake.seals import Seals
@@ -62,7 +62,7 @@ class Table:
         self._files: tuple[int, pl.DataFrame] | None = None
         self.seals = Seals(place)
         self._schema = dataset.schema
-        self._sought = {*dataset.order, *dataset.key, *({"symbol"} & set(self._schema))}
+        self.sought = {*dataset.order, *dataset.key, *({"symbol"} & set(self._schema))}
         self._required = [column.name for column in dataset.columns if not column.nullable]
 
     # -- opening -----------------------------------------------------------------------------
@@ -215,7 +215,6 @@ class Table:
         `token` makes the names of this write its own: the same rows written for another reason
         are another file. `level` is zstd's. `presorted` rows are in the dataset's order already.
         """
-        prefix = hashlib.sha256(f"{self.dataset.name}|{token}".encode()).hexdigest()[:16]
         partition = self.dataset.partition
         order = [name for name in self.dataset.order if name != partition]
 
@@ -226,18 +225,8 @@ class Table:
             return [put(part.value, piece) for piece in rows.iter_slices(FILE_ROWS)]
 
         def put(value: str, rows: pl.DataFrame) -> AddAction:
-            content, stats = encode(rows, self._sought, level=level)
-            name = f"{prefix}-{hashlib.sha256(content).hexdigest()}.parquet"
-            path = f"{partition}={value}/{name}" if partition else name
-            self.place.put(path, content)
-            return AddAction(
-                path,
-                len(content),
-                {partition: value} if partition else {},
-                self._clock.now_ns() // 1_000_000,
-                change,
-                stats,
-            )
+            file = encode(rows, self.sought, level=level)
+            return self.put_file(file, token, value, change=change)
 
         bare = frame.drop(partition) if partition else frame
         found = parts(frame, partition)
@@ -246,6 +235,22 @@ class Table:
         # One file is packed while another one is on its way to the disk.
         with ThreadPoolExecutor(_WRITERS) as writers:
             return [add for adds in writers.map(write, found) for add in adds]
+
+    def put_file(self, file: DataFile, token: str, value: str, *, change: bool = True) -> AddAction:
+        """Write one data file of the partition `value` durably; nothing is visible yet."""
+        partition = self.dataset.partition
+        prefix = hashlib.sha256(f"{self.dataset.name}|{token}".encode()).hexdigest()[:16]
+        name = f"{prefix}-{hashlib.sha256(file.content).hexdigest()}.parquet"
+        path = f"{partition}={value}/{name}" if partition else name
+        self.place.put(path, file.content)
+        return AddAction(
+            path,
+            len(file.content),
+            {partition: value} if partition else {},
+            self._clock.now_ns() // 1_000_000,
+            change,
+            file.stats,
+        )
 
     def removals(self, files: pl.DataFrame, *, change: bool = True) -> list[RemoveAction]:
         """Actions that retire the given live files (rows of :meth:`files`)."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import datetime
 import threading
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import polars as pl
 
@@ -24,6 +24,9 @@ from tapemill.lake.pruning import day_column, prune
 from tapemill.lake.replacement import Replacement, gave_up
 from tapemill.lake.swap import Swap, doomed_rows
 from tapemill.lake.table import Table
+
+if TYPE_CHECKING:
+    from tapemill.lake.building import FileBuilder
 
 __all__ = ["Staged", "TableStore"]
 
@@ -135,6 +138,22 @@ class TableStore:
         token = f"{writer}|{sequence}"
         adds = table.write_files(rows, token, level=QUICK_LEVEL, presorted=presorted)
         return Staged(table, tuple(adds), writer, sequence)
+
+    def builder(self, dataset: str, *, writer: str, sequence: int) -> FileBuilder:
+        """Files that grow by frames; `Staged` of what they become can be committed.
+
+        For tables of whole numbers only. Many more rows than fit into memory can land in one
+        commit this way.
+        """
+        from tapemill.lake.building import FileBuilder  # its compiler starts slowly
+
+        table = self.table(dataset)
+        table.create(fresh=False)
+        return FileBuilder(table, f"{writer}|{sequence}")
+
+    def staged(self, dataset: str, adds: Sequence[Any], *, writer: str, sequence: int) -> Staged:
+        """What :meth:`FileBuilder.finish` wrote, as a batch to :meth:`commit`."""
+        return Staged(self.table(dataset), tuple(adds), writer, sequence)
 
     def commit(self, staged: Staged) -> int | None:
         """Show what was staged, exactly once; as :meth:`append` returns and raises."""
