@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from tapemill.book.events import Cause, Changes
+from tapemill.book.events import NO_DEPTH, NO_ORDER, NO_PRICE, Cause, Changes, Events, Flag
 
-__all__ = ["Resting", "opening_changes"]
+__all__ = ["Resting", "opening_changes", "state_record"]
 
 Array = Any
 _SIDE = 33
@@ -56,6 +56,18 @@ def opening_changes(held: Resting, there: Resting) -> Changes:
     price = ((key & ((1 << _SIDE) - 1)) - _ZERO).astype(np.int32)
     cause = np.full(len(key), Cause.RESET, np.int8)
     return Changes(side, price, size, orders, cause, (size - before).astype(np.int32))
+
+
+def state_record(events: Events, changes: int) -> Events:
+    """A record just before the first of `events` that is no flow."""
+    columns = [column[:1].copy() for column in events[:-1]]
+    record = Events(*[*columns, np.array([0, changes], np.int64)])
+    record.ordinal[0] -= 1
+    record.action[0] = record.side[0] = ord("N")
+    record.price[0], record.size[0] = NO_PRICE, 0
+    record.depth[0], record.order_id[0] = NO_DEPTH, NO_ORDER
+    record.flags[0] = Flag.SNAPSHOT | Flag.BAD_TS_RECV
+    return record
 
 
 def _at(resting: Resting, key: Array) -> tuple[Array, Array]:

@@ -28,7 +28,7 @@ from tapemill.levels.volatility import Volatility, VolatilityTracker
 from tapemill.levels.zones import ZoneRows, zone_rows
 from tapemill.settings import LevelsSettings
 
-__all__ = ["LevelDay", "LiveDay", "whole_day"]
+__all__ = ["LevelDay", "LiveDay", "cut", "whole_day"]
 
 Array = Any
 
@@ -186,7 +186,7 @@ class LiveDay:
 
     def advance(self, events: Events, changes: Changes) -> None:
         """Walk the next records; minutes that end between them are learnt on the way."""
-        for part, done in _cut(events, changes, self._boundaries(events)):
+        for part, done in cut(events, changes, self._boundaries(events)):
             if len(part.ts_gateway):
                 while part.ts_gateway[0] >= self._next_ns:
                     self._learn()
@@ -204,7 +204,7 @@ class LiveDay:
         return self._day.finish()
 
 
-def _cut(events: Events, changes: Changes, moments: Array) -> Iterator[tuple[Events, Changes]]:
+def cut(events: Events, changes: Changes, moments: Array) -> Iterator[tuple[Events, Changes]]:
     """Records before the first moment, those before the second, and so on."""
     places = np.searchsorted(events.ts_gateway, moments, side="left")
     inner: list[int] = np.atleast_1d(places).tolist()

@@ -19,10 +19,10 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from tapemill.book.events import NO_DEPTH, NO_ORDER, NO_PRICE, Changes, Events, Flag
+from tapemill.book.events import NO_DEPTH, NO_ORDER, NO_PRICE, Changes, Events
 from tapemill.lake import Lake
 from tapemill.lake.asof import AsOf, as_of_moment
-from tapemill.levels._resting import Resting, opening_changes
+from tapemill.levels._resting import Resting, opening_changes, state_record
 from tapemill.levels.trades import NO_TRADES, Trades
 from tapemill.refine.futures_rows import WINDOW, Window, records, trade_rows, windows
 from tapemill.refine.futures_sources import (
@@ -115,7 +115,7 @@ class Feed:
         resting.become(there)
         if not len(changes.side):
             return None
-        return _state_record(events, len(changes.side)), changes
+        return state_record(events, len(changes.side)), changes
 
     def _changes_before(self, segment: Segment, ordinal: int) -> Iterator[pl.DataFrame]:
         source, start = segment.source, segment.source.first_ns
@@ -292,15 +292,3 @@ def _column(values: pl.Series, null: int | None, scale: int) -> Array:
     if null is not None:
         values = values.fill_null(null)
     return values.to_numpy(writable=True)
-
-
-def _state_record(events: Events, changes: int) -> Events:
-    """A record just before the first of `events` that is no flow."""
-    columns = [column[:1].copy() for column in events[:-1]]
-    record = Events(*[*columns, np.array([0, changes], np.int64)])
-    record.ordinal[0] -= 1
-    record.action[0] = record.side[0] = ord("N")
-    record.price[0], record.size[0] = NO_PRICE, 0
-    record.depth[0], record.order_id[0] = NO_DEPTH, NO_ORDER
-    record.flags[0] = Flag.SNAPSHOT | Flag.BAD_TS_RECV
-    return record
