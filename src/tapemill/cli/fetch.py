@@ -6,12 +6,20 @@ import asyncio
 import contextlib
 import datetime as dt
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from tapemill.cli.fetch_futures import (
+    FUTURES,
+    Schemas,
+    SymbolType,
+    Vendor,
+    VendorDataset,
+    fetch_futures_command,
+)
 from tapemill.cli.fetch_tape import (
     TAPE_NAMES,
     carry_out_tape,
@@ -51,9 +59,12 @@ Examples:
   tapemill fetch otc_weekly KO 'BRK B' --start 2025-01-02 --end 2026-01-30
   tapemill fetch bars_1m SPY QQQ --start 2026-01-02 --end 2026-02-06
   tapemill fetch tape SPY AAPL --start 2026-01-02 --mode auto
+  tapemill fetch futures ESH4 --schema definition --schema mbp-10 --start 2023-12-26 --plan
 
-DATASET is bars_1m, bars_1d, tape, splits, dividends, tickers, market_status (Massive) or
-short_volume, otc_weekly, otc_firms, short_interest (FINRA, no key needed). Of the tape only
+DATASET is bars_1m, bars_1d, tape, splits, dividends, tickers, market_status (Massive),
+short_volume, otc_weekly, otc_firms, short_interest (FINRA, no key needed) or futures (Databento:
+definition, statistics and mbp-10 unless --schema says otherwise; its price is asked for first, and
+above databento.max_cost_usd nothing is bought). Of the tape only
 five-minute sums are kept: made of prints where the plan has them, else of minute bars, else there
 are days alone (--mode auto). Weeks are those with a day in the range; one whose Tier 2 is not out
 yet is asked again once it is due. --plan prints calls, bytes and hours before a single call is
@@ -74,6 +85,10 @@ def run(
         str | None,
         typer.Option("--mode", help="Of the tape: auto, tick, minute or daily.  [default: auto]"),
     ] = None,
+    vendor: Vendor = None,
+    schemas: Schemas = None,
+    vendor_dataset: VendorDataset = None,
+    stype: SymbolType = None,
     again: Annotated[
         bool, typer.Option("--again", help="Ask for complete cells too; revisions are kept.")
     ] = False,
@@ -90,6 +105,24 @@ def run(
     first, last = parse_range(start, end)
     wanted = parse_symbols(symbols, tickers)
     with _place(config, lake, plan_only=plan_only) as place:
+        if dataset == FUTURES:
+            _refuse({"--via": via, "--mode": mode}, dataset)
+            fetch_futures_command(
+                place,
+                wanted,
+                first,
+                last,
+                vendor=vendor,
+                schemas=schemas or (),
+                dataset=vendor_dataset,
+                stype=stype,
+                again=again,
+                plan_only=plan_only,
+                as_json=as_json,
+            )
+            return
+        _refuse({"--vendor": vendor, "--schema": schemas, "--stype": stype}, dataset)
+        _refuse({"--dataset": vendor_dataset}, dataset)
         if dataset in TAPE_NAMES:
             tape = plan_of_tape(place, wanted, first, last, mode=mode, via=via, again=again)
             _require_something([*tape.rungs.values()][-1], first, last)
@@ -133,6 +166,15 @@ def run(
             next_step="`tapemill status` shows the incidents; repeat with --again afterwards",
         )
     _warn_of_empty(place, plan)
+
+
+def _refuse(given: Mapping[str, object], dataset: str) -> None:
+    """Refuse options that a dataset does not have."""
+    for option, value in given.items():
+        if value:
+            raise UsageError(
+                f"{dataset} has no {option}", where=option, next_step=f"leave {option} out"
+            )
 
 
 @contextlib.contextmanager

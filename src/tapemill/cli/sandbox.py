@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -20,7 +21,8 @@ Example:
   tapemill fetch bars_1m AAA --start 2026-01-05 --end 2026-01-09
 
 It speaks Massive REST and FINRA (files, Query API, OAuth), counts what reached the wire
-(/_sandbox/calls) and is always labelled synthetic. --faults lists the switches.
+(/_sandbox/calls) and is always labelled synthetic. --faults lists the switches. With --dbn it
+serves the DBN files of a folder as Databento does: TAPEMILL_DATABENTO_BASE_URL, DATABENTO_API_KEY.
 """
 
 
@@ -37,6 +39,12 @@ def run(
     plan: Annotated[str, typer.Option(help="Data plan to act: free or paid.")] = "paid",
     rate: Annotated[int, typer.Option(help="Calls a minute before 429; 0 = no limit.", min=0)] = 0,
     null: Annotated[bool, typer.Option("--null", help="A pure martingale: no effects.")] = False,
+    dbn: Annotated[
+        Path | None,
+        typer.Option(
+            "--dbn", help="Folder of DBN files that Databento has.", exists=True, file_okay=False
+        ),
+    ] = None,
     fault: Annotated[
         list[str] | None,
         typer.Option("--fault", help="Fault to switch on; repeat.", metavar="NAME"),
@@ -73,6 +81,7 @@ def run(
         plan="paid" if plan == "paid" else "free",
         rate_per_minute=rate or None,
         faults=FaultPlan(*(fault or [])),
+        dbn_folder=dbn,
         port=port,
     )
     print_line(f"SYNTHETIC market of {symbols} tickers, {first} to {last}, seed {seed}", "yellow")

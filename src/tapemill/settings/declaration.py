@@ -133,6 +133,11 @@ class DatabentoSettings(msgspec.Struct, frozen=True, kw_only=True):
     timeout_seconds: Annotated[
         float, _about("Longest wait to connect, and between two parts of an answer", "s", gt=0)
     ] = 100.0
+    calls_per_minute: Annotated[int, _about("Calls in any 60 s; 0: no limit", "calls", ge=0)] = 300
+    max_cost_usd: Annotated[
+        float,
+        _about("One fetch command may cost so much at the vendor; 0: no limit", "USD", ge=0),
+    ] = 10.0
 
 
 class RetrySettings(msgspec.Struct, frozen=True, kw_only=True):
