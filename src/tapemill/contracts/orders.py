@@ -270,6 +270,7 @@ BRONZE_ORDERS = (
                 "tick_value",
                 "Value of one step in the venue's scale of display (min_price_increment_amount):"
                 " over display_factor it is money",
+                "currency · factor",
             ),
             _real("display_factor", "Price shown over the price that the venue sends", "factor"),
             _real(

@@ -50,6 +50,10 @@ def paired_closes(from_minutes: pl.DataFrame, to_minutes: pl.DataFrame) -> pl.Da
     -------
     pl.DataFrame
         ``ts_event``, ``from_price``, ``to_price``, by time.
+
+    See Also
+    --------
+    tapemill.levels.projected.known_pairs : Where the closes of a minute become known later.
     """
     return (
         from_minutes.select("ts_event", from_price="price")
@@ -76,7 +80,9 @@ class BasisModel:
     Attributes
     ----------
     at_ns_ : ndarray of int64
-        End of each paired minute, ns UTC: from then on the values below are known.
+        When each paired minute was known, ns UTC: from then on the values below are.
+    ended_ns_ : ndarray of int64
+        End of each paired minute, ns UTC: what the values are of.
     log_ratio_, standard_error_ : ndarray of float64
         Mean and standard error of the logarithm of the ratio; NaN before `least_pairs`.
     growth_ : ndarray of float64
@@ -101,6 +107,7 @@ class BasisModel:
     def fit(self, pairs: pl.DataFrame) -> BasisModel:
         """Learn from paired minutes, forgetting everything before; see :meth:`extend`."""
         self.at_ns_: IntArray = np.empty(0, np.int64)
+        self.ended_ns_: IntArray = np.empty(0, np.int64)
         self.log_ratio_: FloatArray = np.empty(0)
         self.standard_error_: FloatArray = np.empty(0)
         self.growth_: FloatArray = np.empty(0)
@@ -114,7 +121,8 @@ class BasisModel:
         Parameters
         ----------
         pairs : pl.DataFrame
-            As :func:`paired_closes` gives them.
+            As :func:`paired_closes` gives them; with ``known_ns`` Int64 where a minute is not
+            known as soon as it has finished.
 
         Returns
         -------
@@ -124,15 +132,20 @@ class BasisModel:
         Raises
         ------
         ContractError
-            Minutes out of order or before the last one, or a price that is not above zero.
+            Minutes out of order or before the last one, one that is known before it ends or
+            before the one before it, or a price that is not above zero.
         """
         start = pairs["ts_event"].cast(pl.Int64).to_numpy()
-        at = start + (MINUTE_NS + self.finish_lag_ns)
-        after = self.at_ns_[-1] if len(self.at_ns_) else -1
-        if not bool((np.diff(at, prepend=after) > 0).all()):
+        ended = start + MINUTE_NS
+        at = ended + self.finish_lag_ns
+        if "known_ns" in pairs.columns:
+            at = pairs["known_ns"].cast(pl.Int64).to_numpy()
+        last, known = (self.ended_ns_[-1], self.at_ns_[-1]) if len(self.at_ns_) else (-1, -1)
+        ordered = (np.diff(ended, prepend=last) > 0) & (np.diff(at, prepend=known) >= 0)
+        if not bool((ordered & (at >= ended)).all()):
             raise ContractError(
                 f"paired minutes of {self.from_symbol} and {self.to_symbol} are out of order",
-                next_step="give each minute once, by time",
+                next_step="give each minute once, by time, and none before it was known",
             )
         prices = pairs.select(pl.col("from_price", "to_price").cast(pl.Float64)).to_numpy()
         if not bool((np.isfinite(prices) & (prices > 0)).all()):
@@ -151,27 +164,29 @@ class BasisModel:
             self._last,
         )
         seen = len(self.at_ns_) + np.arange(1, len(at) + 1)
-        known = seen >= self.least_pairs
+        enough = seen >= self.least_pairs
         error = np.sqrt(variance)
         self.at_ns_ = np.concatenate((self.at_ns_, at))
-        self.log_ratio_ = np.concatenate((self.log_ratio_, np.where(known, mean, np.nan)))
+        self.ended_ns_ = np.concatenate((self.ended_ns_, ended))
+        self.log_ratio_ = np.concatenate((self.log_ratio_, np.where(enough, mean, np.nan)))
         self.standard_error_ = np.concatenate(
-            (self.standard_error_, np.where(known, error, np.nan))
+            (self.standard_error_, np.where(enough, error, np.nan))
         )
-        self.growth_ = np.concatenate((self.growth_, np.where(known, growth, np.nan)))
+        self.growth_ = np.concatenate((self.growth_, np.where(enough, growth, np.nan)))
         return self
 
     def known_at(self, moments_ns: IntArray) -> tuple[FloatArray, FloatArray]:
         """Logarithm of the ratio and its standard error as known at each moment.
 
-        Since the last pair before a moment the error has grown. NaN where nothing was known.
+        Since the end of the last minute known by then the error has grown. NaN where nothing was
+        known.
         """
         at = np.searchsorted(self.at_ns_, moments_ns, side="right") - 1
         nothing = np.full(len(moments_ns), np.nan)
         if not len(self.at_ns_):
             return nothing, nothing.copy()
         index = np.maximum(at, 0)
-        waited = np.maximum(moments_ns - self.at_ns_[index], 0) / MINUTE_NS
+        waited = np.maximum(moments_ns - self.ended_ns_[index], 0) / MINUTE_NS
         variance = self.standard_error_[index] ** 2 + self.growth_[index] * waited
         known = at >= 0
         return (
@@ -249,8 +264,10 @@ def projected_path(
         Ticks of `to_symbol`; begins when the basis is known.
     """
     sign = model._sign(from_symbol, to_symbol)
-    inside = (model.at_ns_ > begin_ns) & (model.at_ns_ < end_ns)
-    at = np.concatenate(([begin_ns], model.at_ns_[inside])).astype(np.int64)
+    # At each minute, for without new pairs the error grows.
+    first = (begin_ns - model.finish_lag_ns) // MINUTE_NS + 1
+    minutes = np.arange(first * MINUTE_NS + model.finish_lag_ns, end_ns, MINUTE_NS)
+    at = np.concatenate(([begin_ns], minutes)).astype(np.int64)
     log_ratio, error = model.known_at(at)
     known = np.isfinite(log_ratio)
     ticks = price * np.exp(sign * log_ratio[known]) / tick_size

@@ -119,6 +119,9 @@ class LevelInputs:
         ``session`` Date, ``price`` points, and optionally ``known_ns`` Int64.
     user : pl.DataFrame
         The user's levels, as :func:`tapemill.levels.user_levels.read_user_levels` gives them.
+    others : pl.DataFrame
+        Minutes of the other instruments on which the user has levels: ``symbol``, ``ts_event``
+        (start, ns UTC), ``price`` (close, points) and ``known_ns``.
     volatility : KnownVolatility or None
         Volatility of one minute as known at each moment.
     prior_regular, prior_globex : tuple of Session
@@ -145,6 +148,7 @@ class LevelInputs:
     profile: pl.DataFrame = field(default_factory=pl.DataFrame)
     settlements: pl.DataFrame = field(default_factory=pl.DataFrame)
     user: pl.DataFrame = field(default_factory=pl.DataFrame)
+    others: pl.DataFrame = field(default_factory=pl.DataFrame)
     volatility: KnownVolatility | None = None
     prior_regular: tuple[Session, ...] = ()
     prior_globex: tuple[Session, ...] = ()
@@ -201,7 +205,12 @@ class LevelInputs:
     def known_by(self, moment_ns: int) -> LevelInputs:
         """What of it was known at `moment_ns`: only minutes that had finished."""
         finished = pl.col("ts_event") + (MINUTE_NS + self.finish_lag_ns) <= moment_ns
-        return dataclasses.replace(self, minutes=self.minutes.filter(finished), as_of_ns=moment_ns)
+        others = self.others
+        if not others.is_empty():
+            others = others.filter(pl.col("known_ns") <= moment_ns)
+        return dataclasses.replace(
+            self, minutes=self.minutes.filter(finished), others=others, as_of_ns=moment_ns
+        )
 
     @cached_property
     def today(self) -> MinuteArrays:

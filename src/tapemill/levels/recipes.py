@@ -13,8 +13,17 @@ import msgspec
 import polars as pl
 
 from tapemill.contracts import contract
+from tapemill.levels.fingerprints import Evidence, past_prints
+from tapemill.levels.projected_sources import OTHER_MINUTES
 from tapemill.levels.shelf import Shelf
-from tapemill.levels.subject import Subject, level_inputs, subjects_of, user_file_digest
+from tapemill.levels.subject import (
+    Subject,
+    level_inputs,
+    other_instruments,
+    subjects_of,
+    user_file_digest,
+    user_levels,
+)
 from tapemill.refine.futures_sources import order_sources
 from tapemill.refine.recipe import Kitchen, Plan, Product, Recipe, digest_of
 
@@ -47,11 +56,14 @@ _MODULES = (
             "_physics_windows",
             "_resting",
             "arrivals",
+            "basis",
+            "basis_kernel",
             "context",
             "continuous",
             "day",
             "episodes",
             "feed",
+            "fingerprints",
             "inputs",
             "kinds",
             "kinds_bars",
@@ -66,11 +78,14 @@ _MODULES = (
             "physics",
             "placebo",
             "profile",
+            "projected",
+            "projected_sources",
             "registry",
             "round_numbers",
             "rows",
             "states",
             "subject",
+            "ticks",
             "trades",
             "user_levels",
             "volatility",
@@ -88,23 +103,32 @@ def _plan(target: str) -> Callable[[Kitchen, str], Plan]:
     def plan(kitchen: Kitchen, version: str) -> Plan:
         sources = order_sources(kitchen.lake)
         subjects = subjects_of(kitchen.lake, sources)
+        evidence = Evidence(kitchen.lake, sources)
         knobs = (
             version,
             msgspec.json.encode(kitchen.settings.levels, order="deterministic"),
             user_file_digest(kitchen.settings.levels),
         )
         made = [kitchen.lake.control.builds.fingerprints(name) for name in _READ[2:]]
+        others = [kitchen.lake.control.builds.fingerprints(name) for name in OTHER_MINUTES]
+        user = user_levels(kitchen.settings.levels)
         prints: dict[str, str] = {}
         for session, found in subjects.items():
-            past = [
-                (day, one[day]) for one in made for day in sorted(one) if day < session.isoformat()
-            ][-2 * _HISTORY :]
-            prints[session.isoformat()] = digest_of(*knobs, *map(str, found), *past)
+            past = past_prints(made, session, _HISTORY)
+            if any(other_instruments(user, subject) for subject in found):
+                # A level of another instrument stands by that one's minutes of the date itself too.
+                for one in others:
+                    days = [day for day in sorted(one) if day <= session.isoformat()]
+                    past += [(day, one[day]) for day in days[-_HISTORY - 1 :]]
+            prints[session.isoformat()] = digest_of(*knobs, *map(evidence.of, found), *past)
+        # A date that has lost its contract (another one turned out dominant) loses its rows too.
+        for unit in kitchen.lake.control.builds.fingerprints(target).keys() - prints.keys():
+            prints[unit] = digest_of("nothing to look at")
 
         def make(units: Sequence[str]) -> Product:
             frames = [contract(target).empty()]
             for unit in units:
-                for subject in subjects[datetime.date.fromisoformat(unit)]:
+                for subject in subjects.get(datetime.date.fromisoformat(unit), ()):
                     key = digest_of(prints[unit], subject.symbol)
                     frames.append(
                         _SHELF.get(key, target, functools.partial(_made, kitchen, subject))

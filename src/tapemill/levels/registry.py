@@ -25,6 +25,7 @@ from tapemill.levels.kinds_profile import PROFILE_KINDS
 from tapemill.levels.kinds_vwap import VWAP_KINDS
 from tapemill.levels.moving import Steps, steps_of
 from tapemill.levels.placebo import Placebo, placebos_of
+from tapemill.levels.projected import PROJECTED_KINDS
 from tapemill.levels.round_numbers import ROUND_KINDS
 from tapemill.levels.user_levels import USER_KINDS
 from tapemill.levels.zones import Standing, merge_distance, standing_rows
@@ -40,6 +41,7 @@ LEVEL_KINDS: tuple[LevelKind, ...] = (
     *PROFILE_KINDS,
     *ROUND_KINDS,
     *USER_KINDS,
+    *PROJECTED_KINDS,
 )
 
 KIND_WEIGHTS: dict[str, float] = {kind.name: kind.weight for kind in LEVEL_KINDS}

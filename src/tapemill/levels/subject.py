@@ -16,11 +16,21 @@ from tapemill.errors import ConfigError, ContractError
 from tapemill.lake import Lake
 from tapemill.levels.continuous import continuous, dominant_contracts
 from tapemill.levels.inputs import LevelInputs
-from tapemill.levels.user_levels import read_user_levels
+from tapemill.levels.projected_sources import other_minutes
+from tapemill.levels.ticks import counted_in
+from tapemill.levels.user_levels import foreign_rows, read_user_levels
 from tapemill.refine.futures_sources import OrderSource, plan_feed, sessions_of_source
 from tapemill.settings import LevelsSettings
 
-__all__ = ["Subject", "level_inputs", "subjects_of", "user_file_digest"]
+__all__ = [
+    "Subject",
+    "level_inputs",
+    "other_instruments",
+    "settlements_of",
+    "subjects_of",
+    "user_file_digest",
+    "user_levels",
+]
 
 _CONTRACTS = "reference.futures_contracts"
 _ROLLS = "reference.futures_rolls"
@@ -28,6 +38,7 @@ _MINUTES = "silver.futures_minutes"
 _PROFILE = "silver.futures_profile"
 _STATISTICS = "bronze.databento_statistics"
 _SETTLEMENT = 3
+_DELETED = 2
 _HISTORY = 30
 _NANO = 10**9
 
@@ -116,28 +127,15 @@ def level_inputs(lake: Lake, subject: Subject, settings: LevelsSettings) -> Leve
     """What was known of a contract before its trade date began.
 
     Minutes of earlier trade dates are those of the continuous series, brought to this contract by
-    the gaps measured at the rolls; where the series ends with another contract, this contract's
-    own.
+    the gaps measured at the rolls: on the date after a roll too, when its own minutes are those of
+    a contract that few traded. Where a gap was not measured they are the contract's own.
     """
     symbol, session = subject.symbol, subject.session
     exchange = calendar("CMES")
     last = exchange.previous(session)
     first = exchange.previous(session, _HISTORY)
     empty = lake.tables.scan(_MINUTES).filter(pl.lit(value=False)).collect()
-    history = empty
-    if lake.tables.exists(_MINUTES):
-        own = lake.tables.scan(_MINUTES, start=first, end=last).filter(
-            pl.col("symbol") == symbol, pl.col("session").is_between(first, last)
-        )
-        history = own.sort("ts_event").collect()
-        chosen = dominant_contracts(lake, subject.root, first, last)
-        if chosen.height and chosen["symbol"][-1] == symbol and chosen["symbol"].n_unique() > 1:
-            try:
-                series = continuous(lake, subject.root, first, last, adjust="difference")
-            except ContractError:
-                pass  # a roll whose gap nobody measured: the contract's own minutes must do
-            else:
-                history = series.sort("ts_event").collect()
+    own = _own_minutes(lake, symbol, first, last)
     profile = pl.DataFrame()
     if lake.tables.exists(_PROFILE):
         profile = (
@@ -146,22 +144,66 @@ def level_inputs(lake: Lake, subject: Subject, settings: LevelsSettings) -> Leve
             .sort("ts_event", "price_ticks")
             .collect()
         )
+        profile = counted_in(profile, subject.tick_size, own)
+    user = user_levels(settings)
     inputs = LevelInputs.for_session(
         symbol,
         subject.root,
         session,
         subject.tick_size,
         minutes=empty,
-        history=history,
+        history=_history(lake, subject, first, last, own),
         profile=profile,
-        settlements=_settlements(lake, symbol),
-        user=_user_levels(settings),
+        settlements=settlements_of(lake, symbol),
+        user=user,
     )
     # A quiet start is no missing start: the feed was on.
-    return dataclasses.replace(inputs, feed_start_ns=subject.start_ns)
+    others = other_minutes(lake, other_instruments(user, subject), first, session)
+    return dataclasses.replace(inputs, others=others, feed_start_ns=subject.start_ns)
 
 
-def _settlements(lake: Lake, symbol: str) -> pl.DataFrame:
+def _own_minutes(
+    lake: Lake, symbol: str, first: datetime.date, last: datetime.date
+) -> pl.DataFrame:
+    rows = lake.tables.scan(_MINUTES, start=first, end=last).filter(
+        pl.col("symbol") == symbol, pl.col("session").is_between(first, last)
+    )
+    return rows.sort("ts_event").collect()
+
+
+def _history(
+    lake: Lake,
+    subject: Subject,
+    first: datetime.date,
+    last: datetime.date,
+    own: pl.DataFrame,
+) -> pl.DataFrame:
+    """Minutes of the trade dates from `first` to `last`, in ticks of the subject."""
+    otherwise = counted_in(own, subject.tick_size, own)
+    if own.is_empty() and not lake.tables.exists(_MINUTES):
+        return otherwise
+    chosen = dominant_contracts(lake, subject.root, first, subject.session)
+    known = chosen.filter(pl.col("decided") < subject.session)
+    if chosen["symbol"].n_unique() < 2 or known.is_empty():
+        return otherwise
+    if known.select("session", "symbol").row(-1) != (subject.session, subject.symbol):
+        return otherwise
+    try:
+        series = continuous(lake, subject.root, first, subject.session, adjust="difference")
+    except ContractError:
+        return otherwise  # a roll whose gap nobody measured
+    rows = series.filter(pl.col("session") <= last).sort("ts_event").collect()
+    # Gaps are in the steps of their dates: with several of those they cannot be added up.
+    return rows if (rows["tick_size"] == subject.tick_size).all() else otherwise
+
+
+def other_instruments(user: pl.DataFrame, subject: Subject) -> tuple[str, ...]:
+    """Instruments other than the subject's on which there are levels of the user, sorted."""
+    rows = foreign_rows(user, subject.symbol, subject.root)
+    return tuple(rows.filter(pl.col("price").is_not_null())["symbol"].unique().sort())
+
+
+def settlements_of(lake: Lake, symbol: str) -> pl.DataFrame:
     """Settlement prices of a contract: session, price, and from when each was known."""
     if not lake.tables.exists(_STATISTICS):
         return pl.DataFrame()
@@ -170,6 +212,7 @@ def _settlements(lake: Lake, symbol: str) -> pl.DataFrame:
         .filter(
             pl.col("symbol") == symbol,
             pl.col("stat_type") == _SETTLEMENT,
+            pl.col("update_action").fill_null(1) != _DELETED,
             pl.col("price").is_not_null(),
             pl.col("ts_ref").is_not_null(),
         )
@@ -182,7 +225,8 @@ def _settlements(lake: Lake, symbol: str) -> pl.DataFrame:
     return rows.select("price", "known_ns", session=day)
 
 
-def _user_levels(settings: LevelsSettings) -> pl.DataFrame:
+def user_levels(settings: LevelsSettings) -> pl.DataFrame:
+    """The user's levels of all instruments; none without a file."""
     return read_user_levels(Path(settings.user_file)) if settings.user_file else pl.DataFrame()
 
 

@@ -17,7 +17,7 @@ from tapemill.levels.inputs import LevelInputs
 from tapemill.levels.kinds import LevelKind, LevelPath
 from tapemill.settings.declaration import LevelsSettings
 
-__all__ = ["USER_KINDS", "USER_SCHEMA", "own_rows", "read_user_levels"]
+__all__ = ["USER_KINDS", "USER_SCHEMA", "foreign_rows", "own_rows", "read_user_levels"]
 
 _COLUMNS = ("symbol", "price", "name", "valid_from", "valid_to")
 USER_SCHEMA = pl.Schema(
@@ -64,9 +64,10 @@ def read_user_levels(path: Path) -> pl.DataFrame:
     Parameters
     ----------
     path : Path
-        CSV with a header. `symbol` is a contract or a product; times are ISO 8601, New York where
-        they have no offset; an empty valid_to: for good. A row without a price is an anchor: a
-        volume-weighted average price since its valid_from.
+        CSV with a header. `symbol` is a contract, a product, or another instrument (SPY) whose
+        price is brought over by the basis; times are ISO 8601, New York where they have no
+        offset; an empty valid_to: for good. A row without a price is an anchor: a volume-weighted
+        average price since its valid_from.
 
     Returns
     -------
@@ -124,6 +125,13 @@ def own_rows(inputs: LevelInputs) -> pl.DataFrame:
     if inputs.user.is_empty():
         return pl.DataFrame(schema=USER_SCHEMA)
     return inputs.user.filter(pl.col("symbol").is_in([inputs.symbol, inputs.root]))
+
+
+def foreign_rows(user: pl.DataFrame, symbol: str, root: str) -> pl.DataFrame:
+    """Rows of the user's levels that belong to neither the contract nor its product."""
+    if user.is_empty():
+        return pl.DataFrame(schema=USER_SCHEMA)
+    return user.filter(~pl.col("symbol").is_in([symbol, root]))
 
 
 def _user(inputs: LevelInputs, _settings: LevelsSettings) -> Iterator[LevelPath]:
