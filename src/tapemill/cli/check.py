@@ -29,16 +29,18 @@ Examples:
   tapemill check --symbols SPY,QQQ --start 2026-01-02 --figure coverage
 
 Counts expected and present minutes, the longest missing run with open and close, halts, off-grid
-rows, duplicates, missing sessions, vendor incidents and known defect patterns. --figure writes
-NAME.html and NAME.png: symbols by sessions, coloured by state.
+rows, duplicates, missing sessions, vendor incidents and known defect patterns; of order data its
+gaps, clocks and books; of levels every row, and every label made again from trades. --figure
+writes NAME.html and NAME.png: symbols by sessions, coloured by state.
 """
 
+LEVEL_TABLES = ("gold.levels", "gold.episodes", "gold.episode_features", "gold.episode_outcomes")
 COLOURS = {"error": "red", "warning": "yellow", "info": "dim"}
 
 
 def run(
     dataset: Annotated[
-        str | None, typer.Argument(help="Bars to judge; all of them without one.")
+        str | None, typer.Argument(help="What to judge; everything without one.")
     ] = None,
     symbols: Symbols = None,
     start: Start = None,
@@ -65,6 +67,19 @@ def run(
         end=last,
         dataset=dataset,
     )
+    if dataset is None or dataset in LEVEL_TABLES:
+        from tapemill.levels.checks import check_levels
+
+        report = report.with_findings(
+            check_levels(
+                place.lake,
+                place.settings,
+                parse_symbols(symbols) or None,
+                first,
+                last,
+                LEVEL_TABLES if dataset is None else (dataset,),
+            )
+        )
     facts = report.summary()
     if figure is not None:
         facts["figures"] = [str(path) for path in draw(report.cells, figure)]

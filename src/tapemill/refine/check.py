@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import dataclasses
 import datetime
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import polars as pl
 
 from tapemill.clock.injected import Clock
 from tapemill.contracts import contract
+from tapemill.errors import UnknownNameError, did_you_mean
 from tapemill.lake import Lake
 from tapemill.lake.control import MARKET
+from tapemill.refine.check_lanes import current, of_lanes
 from tapemill.refine.coverage_plan import JUDGED, Judged, ledger_states
 from tapemill.refine.detectors import (
     Finding,
@@ -20,15 +22,13 @@ from tapemill.refine.detectors import (
     closing_bar_missing,
     minute_file_absent,
     off_exchange_prints,
-    old_window_empty,
-    page_appended_twice,
     refused_answers,
     replay_incomplete,
     sentinel_value,
     session_cut_1530,
     split_unadjusted,
-    start_anchor_ignored,
 )
+from tapemill.refine.futures_checks import check_futures
 from tapemill.settings import Settings
 
 __all__ = ["CheckReport", "check"]
@@ -37,6 +37,10 @@ _CELL = ("symbol", "session")
 _COVERAGE = "silver.coverage"
 _DAILY = "silver.equity_bars_1d"
 _SPLITS = "reference.adjustments"
+_FILES = "bronze.databento_files"
+_CONTRACTS = "reference.futures_contracts"
+_ORDERS = ("silver.futures_events", _FILES, _CONTRACTS, "reference.futures_rolls")
+"""What findings of order data are about."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -58,6 +62,10 @@ class CheckReport:
     findings: tuple[Finding, ...]
     quarantined: int
     incidents: int
+
+    def with_findings(self, more: Iterable[Finding]) -> CheckReport:
+        """This report with `more` findings in their places."""
+        return dataclasses.replace(self, findings=_sorted([*self.findings, *more]))
 
     @property
     def red(self) -> int:
@@ -122,10 +130,7 @@ def check(
     if dataset is not None:
         contract(dataset)
     built = lake.datasets()
-    if _COVERAGE in built or _DAILY not in built:
-        cells = lake.scan(_COVERAGE, symbols, start, end).collect()
-    else:
-        cells = contract(_COVERAGE).empty()  # daily bars alone have no minutes to count
+    cells = _cells(lake, built, symbols, start, end)
     if dataset is not None:
         cells = cells.filter(pl.col("dataset") == dataset)
     findings: list[Finding] = []
@@ -133,18 +138,68 @@ def check(
         mine = cells.filter(pl.col("dataset") == judged.silver)
         if not mine.is_empty():
             findings += _of_minutes(lake, settings, judged, mine)
-    if dataset in (None, _DAILY):
+    if dataset in (None, _DAILY) and _DAILY in built:
         findings += _of_days(lake, settings, symbols, start, end)
     if dataset is None:
         findings += _of_refusals(lake, symbols, start, end)
-    order = {"error": 0, "warning": 1, "info": 2}
-    findings.sort(key=lambda f: (order[f.severity], f.kind, f.dataset, str(f.session), f.subject))
+    if dataset in (None, *_ORDERS) and _FILES in built:
+        found = _of_orders(lake, symbols, start, end)
+        findings += [one for one in found if dataset in (None, one.dataset)]
     return CheckReport(
         cells,
-        tuple(findings),
+        _sorted(findings),
         _quarantined(lake, symbols, start, end, dataset),
         len(lake.control.incidents.open_incidents()),
     )
+
+
+def _sorted(findings: Iterable[Finding]) -> tuple[Finding, ...]:
+    """Errors first, then by name, data, session and symbol."""
+    order = {"error": 0, "warning": 1, "info": 2}
+    return tuple(
+        sorted(
+            findings,
+            key=lambda f: (order[f.severity], f.kind, f.dataset, str(f.session), f.subject),
+        )
+    )
+
+
+def _cells(
+    lake: Lake,
+    built: Sequence[str],
+    symbols: Sequence[str] | None,
+    start: datetime.date | None,
+    end: datetime.date | None,
+) -> pl.DataFrame:
+    """Coverage of bars; empty where daily bars or order data alone have no minutes to count."""
+    bars = symbols
+    if symbols is not None and _CONTRACTS in built:
+        known = set(lake.tables.scan(_CONTRACTS).select("symbol").collect()["symbol"])
+        bars = [symbol for symbol in symbols if symbol not in known]
+        if bars and _COVERAGE not in built and _DAILY not in built:
+            raise UnknownNameError(
+                f"no order data of {', '.join(bars)}",
+                where=f"{len(known):,} contracts are there",
+                next_step=did_you_mean(bars[0], known) or "import it first",
+            )
+    without = _COVERAGE not in built and (_DAILY in built or _FILES in built)
+    if without or (bars == [] and _COVERAGE in built):
+        return contract(_COVERAGE).empty()
+    return lake.scan(_COVERAGE, bars, start, end).collect()
+
+
+def _of_orders(
+    lake: Lake,
+    symbols: Sequence[str] | None,
+    start: datetime.date | None,
+    end: datetime.date | None,
+) -> list[Finding]:
+    """Patterns in order data, once it is known which contracts there are."""
+    if all(lake.tables.exists(name) for name in _ORDERS):
+        return check_futures(lake, symbols, start, end)
+    files = lake.tables.scan(_FILES).collect()
+    text = f"{files.height} files of order data are not judged; run `tapemill build` first"
+    return [Finding("orders_not_built", "warning", _FILES, "all", None, text, files)]
 
 
 def _quarantined(
@@ -177,7 +232,7 @@ def _of_minutes(
         *closing_bar_missing(cells),
         *minute_file_absent(cells),
         *_vendor_incidents(cells),
-        *_of_lanes(lake, judged, cells),
+        *of_lanes(lake, judged, cells),
     ]
     sums = []
     for (month,), part in cells.group_by(
@@ -195,15 +250,11 @@ def _of_minutes(
             )
         )
     if judged.calendar == "XNYS":
-        daily = _current(lake, _DAILY).select(*_CELL, "volume").collect()
+        daily = current(lake, _DAILY).select(*_CELL, "volume").collect()
         partial = ledger_states(lake, judged).filter(pl.col("ledger_state") == "partial")
         partial = partial.join(cells.select(_CELL), on=_CELL, how="semi")
         found += replay_incomplete(judged.silver, pl.concat(sums), daily, partial)
     return found
-
-
-def _current(lake: Lake, dataset: str) -> pl.LazyFrame:
-    return lake.tables.scan(dataset).filter(pl.col("superseded_at").is_null())
 
 
 def _bars(lake: Lake, dataset: str, cells: pl.DataFrame) -> pl.DataFrame:
@@ -237,61 +288,6 @@ def _vendor_incidents(cells: pl.DataFrame) -> list[Finding]:
         )
         for _, rows in marked.sort("session", "symbol").group_by("session", maintain_order=True)
     ]
-
-
-def _of_lanes(lake: Lake, judged: Judged, cells: pl.DataFrame) -> list[Finding]:
-    """Patterns in how the rows arrived."""
-    first, last = cells["session"].min(), cells["session"].max()
-    found: list[Finding] = []
-    wanted = cells["symbol"].unique().to_list()
-    for bronze in judged.bronze:
-        rows = (
-            lake.tables.scan(bronze)
-            .filter(pl.col("session").is_between(first, last) & pl.col("symbol").is_in(wanted))
-            .select(*_CELL, "raw_sha256", "ordinal")
-        )
-        found += page_appended_twice(bronze, _repeated(rows))
-        if "imported" in bronze:
-            continue
-        answers = lake.control.frames(["ops.answers"])["ops.answers"].filter(
-            pl.col("dataset") == bronze
-        )
-        asked = answers.select("raw_sha256", "symbol", start="first_session", end="last_session")
-        came = (
-            lake.tables.scan(bronze)
-            .filter(pl.col("symbol").is_in(wanted))
-            .select(*_CELL, "raw_sha256")
-            .unique()
-            .collect()
-        )
-        found += start_anchor_ignored(bronze, asked, came)
-        states = ledger_states(lake, judged).filter(pl.col("symbol").is_in(wanted))
-        found += old_window_empty(bronze, states, _seen(lake))
-    return found
-
-
-def _repeated(rows: pl.LazyFrame) -> pl.DataFrame:
-    """Rows of raw objects that hold more rows than ordinals."""
-    counted = rows.group_by("raw_sha256").agg(rows=pl.len(), ordinals=pl.col("ordinal").n_unique())
-    doubled = counted.filter(pl.col("rows") > pl.col("ordinals")).select("raw_sha256").collect()
-    return rows.filter(pl.col("raw_sha256").is_in(doubled["raw_sha256"].to_list())).collect()
-
-
-def _seen(lake: Lake) -> pl.DataFrame:
-    """First daily bar or listing date of every symbol, the earlier; last bar where it is over."""
-    session = pl.col("session")
-    daily = _current(lake, _DAILY)
-    spans = daily.group_by("symbol").agg(first_seen=session.min(), last_bar=session.max())
-    newest = daily.select(session.max()).collect()["session"]
-    # A ticker without a bar on the newest day is gone; the others are still there.
-    gone = pl.when(pl.col("last_bar") < pl.lit(newest).first()).then(pl.col("last_bar"))
-    listed = _current(lake, "reference.instruments").select(
-        "symbol", first_seen="list_date", last_seen="delisted_date"
-    )
-    both = pl.concat([spans.select("symbol", "first_seen", last_seen=gone), listed])
-    return (
-        both.group_by("symbol").agg(pl.col("first_seen").min(), pl.col("last_seen").min()).collect()
-    )
 
 
 def _of_refusals(
@@ -328,9 +324,9 @@ def _of_days(
     if symbols is not None:
         judged &= pl.col("symbol").is_in(list(symbols))
     columns = (*_CELL, "ts_event", "open", "high", "low", "close", "volume")
-    daily = _current(lake, _DAILY).filter(judged).select(columns).collect()
+    daily = current(lake, _DAILY).filter(judged).select(columns).collect()
     splits = (
-        _current(lake, _SPLITS)
+        current(lake, _SPLITS)
         .filter((pl.col("kind") == "split") & judged)
         .select("symbol", "ex_date", "price_factor_frac")
         .collect()
