@@ -340,3 +340,24 @@ def test_minutes_without_volume_weigh_nothing():
     inputs = LevelInputs.for_session("ESH4", "ES", SESSION, TICK, minutes)
     path = paths_of(inputs, "GLOBEX_VWAP")["GLOBEX_VWAP"]
     assert path.ticks.tolist() == [100.0, 100.0]
+
+
+def test_a_settlement_stands_until_a_newer_one_is_published():
+    """Monday's, out at noon on Tuesday, does not take Friday's away in the night before."""
+    tuesday, noon = date(2024, 1, 16), eastern_ns(date(2024, 1, 16), 12)
+    published = eastern_ns(date(2024, 1, 12), 17)
+    settled = pl.DataFrame(
+        {
+            "session": [date(2024, 1, 12), date(2024, 1, 15), date(2024, 1, 12)],
+            "price": [4_800.0, 4_810.0, 4_801.0],
+            "known_ns": [published, noon, noon + MINUTE_NS],
+        }
+    )
+    opened = calendar("CMES").session(tuesday).open_ns
+    made = LevelInputs.for_session(
+        "ESH4", "ES", tuesday, TICK, flat_minutes(opened, [19_200]), settlements=settled
+    )
+    path = paths_of(made, "PRIOR_DAY_SETTLEMENT")["PRIOR_DAY_SETTLEMENT"]
+    assert at(path, opened) == 19_200
+    assert at(path, noon - 1) == 19_200
+    assert at(path, noon) == at(path, noon + 10 * MINUTE_NS) == 19_240

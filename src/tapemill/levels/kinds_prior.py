@@ -86,13 +86,15 @@ def _settlement(inputs: LevelInputs, _settings: LevelsSettings) -> Iterator[Leve
         return
     if "known_ns" not in rows.columns:
         rows = rows.with_columns(known_ns=pl.lit(inputs.globex_open_ns))
-    day = rows["session"].sort()[-1]
-    rows = rows.filter(pl.col("session") == day).sort("known_ns", maintain_order=True)
+    rows = rows.sort("known_ns", "session", maintain_order=True)
+    # At each moment the newest of those that were out: an older one stands until then.
+    rows = rows.filter(pl.col("session") == pl.col("session").cum_max())
+    days = rows["session"].unique(maintain_order=True)
     yield LevelPath(
         "PRIOR_DAY_SETTLEMENT",
         rows["known_ns"].cast(pl.Int64).to_numpy(),
         np.round(rows["price"].cast(pl.Float64).to_numpy() / inputs.tick_size, 6),
-        f"settlement of {day}",
+        f"settlement of {', then '.join(map(str, days))}",
     )
 
 

@@ -167,7 +167,8 @@ def _made(kitchen: Kitchen, subject: Subject) -> dict[str, pl.DataFrame]:
 
 
 def _recipe(target: str, *more: str) -> Recipe:
-    return Recipe(target, (*_READ, *more), "session", _MODULES, _plan(target))
+    inputs = tuple(dict.fromkeys((*_READ, *OTHER_MINUTES, *more)))
+    return Recipe(target, inputs, "session", _MODULES, _plan(target))
 
 
 LEVEL_RECIPES = {

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from tapemill.book.events import NO_PRICE, Events
+from tapemill.book.events import NO_PRICE, Events, Flag
 from tapemill.errors import ContractError
 
 __all__ = ["NO_TRADES", "FeedSilence", "Gaps", "Trades", "require_order", "trades_of"]
@@ -55,9 +55,10 @@ def trades_of(events: Events) -> Trades:
     -------
     Trades
         Its records with action ``T`` and a price, in the same order; fills (``F``) say again what
-        a trade has said and are left out.
+        a trade has said and are left out, and so is what a snapshot repeats.
     """
-    at = np.flatnonzero((events.action == _TRADE) & (events.price != NO_PRICE))
+    flow = (events.flags & Flag.SNAPSHOT) == 0
+    at = np.flatnonzero((events.action == _TRADE) & (events.price != NO_PRICE) & flow)
     side = events.side[at]
     return Trades(
         events.ts_gateway[at],

@@ -256,6 +256,8 @@ def symbols_of(sources: Iterable[OrderSource], session: datetime.date) -> list[s
 def plan_feed(sources: Sequence[OrderSource], symbol: str, session: datetime.date) -> FeedPlan:
     """Divide a trade date among the order feeds (mbo, mbp-10, mbp-1) of a symbol.
 
+    They go before feeds of trades alone, so its stretches are those of :func:`plan_trades`.
+
     Parameters
     ----------
     sources : sequence of OrderSource
@@ -266,7 +268,10 @@ def plan_feed(sources: Sequence[OrderSource], symbol: str, session: datetime.dat
     FeedPlan
         Without segments where no order feed covers the date.
     """
-    return _plan([one for one in sources if one.dataset == EVENTS], symbol, session)
+    whole = _plan(sources, symbol, session)
+    # Counted as its trades are, of which some may come from elsewhere and in finer steps.
+    segments = tuple(part for part in whole.segments if part.source.dataset == EVENTS)
+    return dataclasses.replace(whole, segments=segments)
 
 
 def plan_trades(sources: Sequence[OrderSource], symbol: str, session: datetime.date) -> FeedPlan:
