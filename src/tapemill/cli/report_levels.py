@@ -126,7 +126,7 @@ def _moment(day: dt.date, text: str, option: str) -> int:
 
 def _facts(made: LevelsReport) -> dict[str, Any]:
     facts, effects = made.facts, made.effects
-    real = facts.episodes.filter(facts.episodes["family"] == "real")
+    real = facts.approaches
     touched = real.filter(real["touch_ns"].is_not_null())
     return {
         "symbol": facts.symbol,

@@ -29,7 +29,7 @@ from tapemill.report.levels_reading import (
     read_sources,
 )
 from tapemill.report.levels_tape import TapeBins, tape_bins
-from tapemill.report.levels_zones import zone_stretches
+from tapemill.report.levels_zones import zone_stretches, zones_of
 
 if TYPE_CHECKING:
     from tapemill.lake import Lake
@@ -114,6 +114,15 @@ class LevelsFacts:
     notes: tuple[str, ...]
     gap_seconds: int
     ratios: tuple[float, float]
+
+    @property
+    def approaches(self) -> pl.DataFrame:
+        """Episodes of real levels within the stretch that is drawn."""
+        return self.episodes.filter(
+            pl.col("family") == "real",
+            pl.col("enter_ns") < self.end_ns,
+            pl.col("end_ns") > self.start_ns,
+        )
 
     def frames(self) -> dict[str, pl.DataFrame]:
         """Every table that is shown, by name."""
@@ -208,8 +217,10 @@ def read_levels(
     start, end = _stretch(trades, sources, known_until, between, session, symbol)
     levels = known_rows(lake, _LEVELS, symbol, session, moment)
     if known_until is not None:
-        levels = levels.with_columns(
-            valid_to_ns=pl.col("valid_to_ns").clip(upper_bound=known_until)
+        # How long a level would stand was not known.
+        until = pl.col("valid_to_ns").clip(upper_bound=known_until)
+        levels = levels.with_columns(valid_to_ns=until).filter(
+            pl.col("valid_from_ns") < pl.col("valid_to_ns")
         )
     every = levels
     episodes, decisions = read_episodes(lake, symbol, session, moment)
@@ -242,9 +253,7 @@ def read_levels(
         levels=levels,
         episodes=episodes,
         decisions=decisions,
-        zones=zone_stretches(every, end).filter(
-            pl.col("zone").is_in(levels["zone"].unique().to_list())
-        ),
+        zones=zones_of(zone_stretches(every, end), levels),
         evidence=read_evidence(lake, symbol, str(declared.get("root") or ""), session, moment),
         tape=tape_bins(trades, start, end, gap_seconds),
         book=book,

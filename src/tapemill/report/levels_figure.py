@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Decided", "LevelsFigure", "Track", "levels_figure"]
 
-LEFT, RIGHT, TOP, BETWEEN, BOTTOM = 66, 284, 78, 34, 54
+LEFT, RIGHT, TOP, BETWEEN, BOTTOM = 66, 300, 78, 34, 54
 """px around and between the tracks."""
 _EMPTY = 44
 
@@ -162,7 +162,7 @@ def _span(seconds: int) -> str:
 
 
 def _subtitle(facts: LevelsFacts) -> str:
-    real = facts.episodes.filter(pl.col("family") == "real")
+    real = facts.approaches
     touched = real.filter(pl.col("touch_ns").is_not_null())
     counts = touched["outcome"].value_counts().sort("outcome").iter_rows()
     said = ", ".join(f"{count} {outcome_look(name).label}" for name, count in counts)

@@ -25,6 +25,8 @@ from tapemill.report.levels_tables import (
 __all__ = ["levels_page"]
 
 _MORE = """
+html{overflow-y:scroll}
+td.text{white-space:normal;min-width:9ch}
 .figure{padding:6px 0 0}
 .key{display:flex;flex-wrap:wrap;gap:2px 18px;margin:4px 0 0;color:#97A3B3;font-size:12.5px}
 .key b{font-weight:600}
@@ -112,9 +114,13 @@ def _cautions(notes: Sequence[str]) -> str:
 
 
 def _facts(facts: LevelsFacts, effects: Effects) -> list[Fact]:
-    real = facts.episodes.filter(pl.col("family") == "real")
+    real = facts.approaches
     touched = real.filter(pl.col("touch_ns").is_not_null())
-    levels = facts.levels.filter(pl.col("family") == "real")
+    levels = facts.levels.filter(
+        pl.col("family") == "real",
+        pl.col("valid_from_ns") < facts.end_ns,
+        pl.col("valid_to_ns") > facts.start_ns,
+    )
     tape = facts.tape
     volume = int(tape.buy.sum() + tape.sell.sum() + tape.unsided.sum())
     tick = facts.tick_size
@@ -191,8 +197,8 @@ def _effect(facts: LevelsFacts, effects: Effects) -> str:
     dates = f"{effects.dates} trade date{'' if effects.dates == 1 else 's'}"
     note = (
         f"Share of approaches that {ASKED}d after the touch ({BARRIER}, {HORIZON} s) at real "
-        "levels less that at their placebos: prices of no meaning, matched in distance and width. All "
-        f"{dates} of {facts.root or facts.symbol} up to this one that the lake knows."
+        "levels less that at their placebos: prices of no meaning, matched in distance and width. "
+        f"All {dates} of {facts.root or facts.symbol} up to this one that the lake knows."
     )
     least = "" if effects.outcome == "shown" else " careful"
     plainly = {
@@ -224,7 +230,7 @@ def _sources(facts: LevelsFacts) -> str:
 
 def _definitions() -> str:
     entries = (
-        ("zone", "Levels so near to each other that price cannot tell them apart; drawn as a band."),
+        ("zone", "Levels so near that price cannot tell them apart; drawn as a band."),
         ("approach", "Price comes within the approach band of a zone, perhaps touches it, leaves."),
         ("touch", "The first trade within the touch band of the zone; the first decision."),
         ("sigma", "Volatility of one minute, ticks, as known at the entry."),

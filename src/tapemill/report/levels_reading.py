@@ -58,11 +58,13 @@ class Source:
 def known_rows(
     lake: Lake, dataset: str, symbol: str, session: date, moment: datetime | None
 ) -> pl.DataFrame:
+    """Rows of a gold table of one contract and trade date, as known."""
     rows = lake.scan(dataset, [symbol], session, session, moment, strict_symbols=False)
     return rows.filter(pl.col("session") == session).collect()
 
 
 def read_sources(lake: Lake, symbol: str, session: date) -> tuple[Source, ...]:
+    """Raw files that speak for the trade date, in order of time."""
     from tapemill.refine.futures_sources import order_sources, plan_trades
 
     return tuple(
@@ -146,6 +148,7 @@ def read_evidence(
 
 
 def contract_row(lake: Lake, symbol: str) -> dict[str, Any]:
+    """What is known of a contract; empty if nothing is."""
     if not lake.tables.exists(_CONTRACTS):
         return {}
     rows = lake.tables.scan(_CONTRACTS).filter(pl.col("symbol") == symbol)
@@ -153,6 +156,7 @@ def contract_row(lake: Lake, symbol: str) -> dict[str, Any]:
 
 
 def has_history(lake: Lake, symbol: str, session: date) -> bool:
+    """Whether the lake holds minutes of a contract before a trade date."""
     name = "silver.futures_minutes"
     if not lake.tables.exists(name):
         return False

@@ -231,6 +231,9 @@ def _strips(facts: LevelsFacts, groups: dict[str, str]) -> list[Strip]:
     )
     found = []
     for (zone, family), own in rows.group_by("zone", "family", maintain_order=True):
+        look = group_look(groups.get(kinds.get(zone, ""), ""))
+        if look.key == "average" and (own["low_ticks"] == own["high_ticks"]).all():
+            continue  # a moving level alone is a line; its band would only blur it
         columns = [own[name].to_numpy() for name in ("from_ns", "to_ns", "low_ticks", "high_ticks")]
         middle = (columns[2] + columns[3]) / 2
         at, _ = _steps(columns[0], columns[1], middle, facts, fine)
@@ -239,7 +242,6 @@ def _strips(facts: LevelsFacts, groups: dict[str, str]) -> list[Strip]:
         gone = (at >= columns[1][place]) & (at < at[-1]) if len(at) else at
         low = np.where(gone, np.nan, columns[2][place] - 0.5) * facts.tick_size
         high = np.where(gone, np.nan, columns[3][place] + 0.5) * facts.tick_size
-        look = group_look(groups.get(kinds.get(zone, ""), ""))
         found.append(Strip(wall_ms(at, facts.open_ns), low, high, look, family != "real"))
     return found
 
@@ -247,7 +249,7 @@ def _strips(facts: LevelsFacts, groups: dict[str, str]) -> list[Strip]:
 def _approaches(facts: LevelsFacts) -> list[Approach]:
     found = []
     for row in facts.episodes.iter_rows(named=True):
-        if row["end_ns"] < facts.start_ns or row["enter_ns"] > facts.end_ns:
+        if row["end_ns"] <= facts.start_ns or row["enter_ns"] >= facts.end_ns:
             continue
         below = row["direction"] > 0
         edge = row["low_ticks"] if below else row["high_ticks"]

@@ -26,7 +26,7 @@ __all__ = [
 
 ASKED = "bounce"
 """The outcome whose rate is compared between real levels and placebos."""
-_PAGE_ROWS = 300
+_PAGE_ROWS = 200
 
 
 @dataclasses.dataclass(frozen=True)
@@ -174,11 +174,7 @@ def levels_table(facts: LevelsFacts) -> Shown:
 
 def episodes_table(facts: LevelsFacts) -> Shown:
     """One row a real episode, in order of time; touched ones first where there are too many."""
-    rows = facts.episodes.filter(
-        pl.col("family") == "real",
-        pl.col("enter_ns") < facts.end_ns,
-        pl.col("end_ns") >= facts.start_ns,
-    )
+    rows = facts.approaches
     total = rows.height
     if total > _PAGE_ROWS:
         rows = rows.sort(pl.col("touch_ns").is_null(), "enter_ns").head(_PAGE_ROWS)

@@ -14,7 +14,7 @@ __all__ = ["TapeBins", "bin_seconds", "tape_bins", "wider"]
 
 _SECOND = 1_000_000_000
 _WIDTHS = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600)
-_PRICE_BINS, _VOLUME_BINS = 1500, 240
+_PRICE_BINS, _VOLUME_BINS = 1200, 240
 
 Whole = npt.NDArray[np.int64]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import polars as pl
 
-__all__ = ["ZONE_SCHEMA", "zone_stretches"]
+__all__ = ["ZONE_SCHEMA", "zone_stretches", "zones_of"]
 
 ZONE_SCHEMA = {
     "zone": pl.Int32(),
@@ -49,3 +49,33 @@ def zone_stretches(levels: pl.DataFrame, until_ns: int) -> pl.DataFrame:
     ).filter(pl.col("low_ticks").is_not_nan(), pl.col("from_ns") < pl.col("to_ns"))
     joined = frame.join(family.unique("zone", keep="first"), on="zone", how="inner")
     return joined.select(ZONE_SCHEMA.keys()).cast(ZONE_SCHEMA).sort("zone", "from_ns")  # type: ignore[arg-type]
+
+
+def zones_of(stretches: pl.DataFrame, levels: pl.DataFrame) -> pl.DataFrame:
+    """The parts of stretches during which one of some levels stood in the zone.
+
+    Parameters
+    ----------
+    stretches : pl.DataFrame
+        `ZONE_SCHEMA`.
+    levels : pl.DataFrame
+        Rows of ``gold.levels``, of one symbol and session as `stretches`.
+    """
+    stood = levels.select("zone", "valid_from_ns", "valid_to_ns").sort("zone", "valid_from_ns")
+    # Rows that touch or overlap within a zone become one.
+    before = pl.col("valid_to_ns").cum_max().shift(1).over("zone")
+    apart = (pl.col("valid_from_ns") > before).fill_null(value=True)
+    spans = (
+        stood.with_columns(span=apart.cast(pl.Int64).cum_sum().over("zone"))
+        .group_by("zone", "span")
+        .agg(begin=pl.col("valid_from_ns").min(), end=pl.col("valid_to_ns").max())
+    )
+    return (
+        stretches.join(spans, on="zone", how="inner")
+        .with_columns(
+            from_ns=pl.max_horizontal("from_ns", "begin"), to_ns=pl.min_horizontal("to_ns", "end")
+        )
+        .filter(pl.col("from_ns") < pl.col("to_ns"))
+        .select(stretches.columns)
+        .sort("zone", "from_ns")
+    )
