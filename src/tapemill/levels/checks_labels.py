@@ -118,7 +118,7 @@ def decisions_of(
     ordinals = np.full(rows.height, NO_ORDINAL, np.int64)
     seen = np.ones(rows.height, bool)
     for place, (delay, ns, side, near) in enumerate(
-        rows.select("delay_seconds", "decision_ns", "direction", "edge").iter_rows()
+        rows.select("delay_seconds", "touch_ns", "direction", "edge").iter_rows()
     ):
         if delay == 0:
             first, last = np.searchsorted(trades.ts_gateway, (ns, ns + 1))
