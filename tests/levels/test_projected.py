@@ -221,6 +221,16 @@ def test_pairs_come_in_the_order_in_which_they_were_known() -> None:
         BasisModel("SPY", "ESH4").fit(pairs.with_columns(known_ns=pl.col("known_ns").reverse()))
 
 
+def test_what_lies_more_than_ten_trade_dates_back_is_no_longer_paired() -> None:
+    inputs, _ = planted(7, priors=False)
+    opens = [inputs.prior_globex[-count].open_ns for count in (11, 10)]
+    minute = minutes_frame(opens, [19_200] * 2, [19_200] * 2, [19_200] * 2, [1] * 2, [1] * 2)
+    known = pl.col("ts_event") + MINUTE_NS
+    fund = minute.select("ts_event", symbol=pl.lit("SPY"), price=pl.lit(480.0), known_ns=known)
+    inputs = dataclasses.replace(inputs, history=minute, others=fund.select(inputs.others.columns))
+    assert known_pairs(inputs, "SPY").rows() == [(opens[1], 480.0, 4800.0, opens[1] + MINUTE_NS)]
+
+
 def test_what_cannot_be_projected_is_told_with_its_reason() -> None:
     inputs, _ = planted(5, priors=False)
     noon = GLOBEX.open_ns + 20 * MINUTE_NS
