@@ -1,4 +1,4 @@
-"""Data files that are written bit by bit: many rows, in the memory of a few of them encoded."""
+"""Data files that grow: many rows, in the memory of what is encoded."""
 
 from __future__ import annotations
 
@@ -7,17 +7,16 @@ from typing import Any
 import polars as pl
 
 from tapemill.errors import ContractError
+from tapemill.lake.growing import GrowingFile, all_whole
 from tapemill.lake.parquet import (
     QUICK_LEVEL,
     ROW_GROUP_ROWS,
     DataFile,
     Statistics,
-    all_whole,
     statistics,
 )
 from tapemill.lake.partitions import parts
 from tapemill.lake.table import Table
-from tapemill.lake.whole_numbers import WholeFile
 
 __all__ = ["FileBuilder"]
 
@@ -49,8 +48,7 @@ class FileBuilder:
             )
         self._table = table
         self._token = token
-        self._nullable = [c.name for c in table.dataset.columns if c.nullable]
-        self._files: dict[str, tuple[WholeFile, Statistics]] = {}
+        self._files: dict[str, tuple[GrowingFile, Statistics]] = {}
 
     def add(self, frame: pl.DataFrame) -> None:
         """Take further rows and encode them.
@@ -68,9 +66,7 @@ class FileBuilder:
             found = statistics(ours, self._table.sought)
             file, before = self._files.get(part.value, (None, None))
             if file is None or before is None:
-                file = WholeFile(
-                    self._schema, self._nullable, row_group_rows=ROW_GROUP_ROWS, level=QUICK_LEVEL
-                )
+                file = GrowingFile(self._schema, row_group_rows=ROW_GROUP_ROWS, level=QUICK_LEVEL)
             file.add(ours)
             self._files[part.value] = file, found if before is None else before.joined(found)
 

@@ -3,7 +3,7 @@
 Polars' writer was the fastest and the smallest of three measured on minute bars (4.1 M rows, zstd
 3, row groups of 131,072): 0.55 s and 56 MB, against 1.25 s and 97 MB for delta-rs with
 DELTA_BINARY_PACKED and BYTE_STREAM_SPLIT set, and 1.4 s and 57 to 68 MB for DuckDB. Tables of
-nothing but whole numbers go faster and smaller still by our own writer.
+nothing but whole numbers go by :mod:`tapemill.lake.growing`.
 """
 
 from __future__ import annotations
@@ -16,13 +16,14 @@ from typing import Any, NamedTuple
 
 import polars as pl
 
+from tapemill.lake.growing import GrowingFile, all_whole, installed
+
 __all__ = [
     "DENSE_LEVEL",
     "QUICK_LEVEL",
     "ROW_GROUP_ROWS",
     "DataFile",
     "Statistics",
-    "all_whole",
     "encode",
     "statistics",
 ]
@@ -34,10 +35,6 @@ DENSE_LEVEL = 3
 """zstd level of files that stay: builds and compactions."""
 # Strings longer than this say little and would bloat the log.
 _LONGEST_STATISTIC = 64
-
-
-_MANY_ROWS = 32_768
-"""Fewer are not worth the start of the compiler."""
 
 
 class DataFile(NamedTuple):
@@ -109,26 +106,13 @@ def statistics(frame: pl.DataFrame, sought: Collection[str]) -> Statistics:
     )
 
 
-def all_whole(schema: pl.Schema) -> bool:
-    """Whether there is nothing but whole numbers, dates and times, and the symbol."""
-    return all(
-        dtype.is_signed_integer()
-        or dtype in (pl.Date(), pl.Datetime("us", "UTC"))
-        or (name == "symbol" and dtype == pl.String)
-        for name, dtype in schema.items()
-    )
-
-
 def encode(frame: pl.DataFrame, sought: Collection[str], *, level: int = DENSE_LEVEL) -> DataFile:
     """Encode a sorted frame that lacks its partition column.
 
     `sought` names the columns by which readers skip files; dates and times are always among them.
     """
-    if frame.height >= _MANY_ROWS and all_whole(frame.schema):
-        from tapemill.lake.whole_numbers import WholeFile  # its compiler starts slowly
-
-        holed = [name for name in frame.columns if frame[name].null_count()]
-        file = WholeFile(frame.schema, holed, row_group_rows=ROW_GROUP_ROWS, level=level)
+    if all_whole(frame.schema) and installed():
+        file = GrowingFile(frame.schema, row_group_rows=ROW_GROUP_ROWS, level=level)
         file.add(frame)
         return DataFile(file.finish(), statistics(frame, sought).text())
     buffer = io.BytesIO()

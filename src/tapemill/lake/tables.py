@@ -145,7 +145,7 @@ class TableStore:
         For tables of whole numbers only. Many more rows than fit into memory can land in one
         commit this way.
         """
-        from tapemill.lake.building import FileBuilder  # its compiler starts slowly
+        from tapemill.lake.building import FileBuilder  # pyarrow is slow to import
 
         table = self.table(dataset)
         table.create(fresh=False)
