@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import datetime
 
 import numpy as np
@@ -185,6 +186,27 @@ def test_relative_volume_stops_at_the_minute():
     )
     assert same["relative_volume"] == late["relative_volume"]
     assert np.isnan(late["minute_volume_ratio"])
+
+
+def test_relative_volume_compares_whole_parts_of_dates():
+    days = [datetime.date(2023, 12, day) for day in (20, 21, 22)]
+    opens = [OPEN - 1440 * MINUTE * back for back in (7, 6, 5)]
+    history = pl.concat(
+        [
+            minutes(days[0], opens[0], [10] * 1380),
+            minutes(days[1], opens[1] + 600 * MINUTE, [10] * 780),  # begins in the morning
+            minutes(days[2], opens[2], [10] * 40),  # ends in the evening
+        ]
+    )
+    today = minutes(DAY, OPEN, [20] * 100)
+    due = decisions(at(60 * 50 + 1))
+    (whole,) = answer(trades([OPEN], [100]), due, surroundings(today=today, history=history))
+    assert whole["relative_volume"] == pytest.approx(2.0)
+    late = dataclasses.replace(
+        surroundings(today=today, history=history), whole_until_ns=OPEN + 49 * MINUTE
+    )
+    (unknown,) = answer(trades([OPEN], [100]), due, late)
+    assert np.isnan(unknown["relative_volume"])
 
 
 def test_time_and_volatility_are_those_of_the_moment():

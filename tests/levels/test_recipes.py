@@ -15,6 +15,7 @@ from refine.futures_orders import IMPORTED, QUARTER, at, land, records, trades
 from tapemill.clock.injected import FixedClock
 from tapemill.contracts import contract
 from tapemill.lake import Lake
+from tapemill.levels.checks_labels import check_labels
 from tapemill.levels.feed import read_feed, read_trades
 from tapemill.levels.recipes import LEVEL_RECIPES
 from tapemill.levels.subject import Subject, level_inputs, subjects_of
@@ -190,3 +191,15 @@ def _recipes():
     from tapemill.refine.recipes import RECIPES
 
     return {**RECIPES, **LEVEL_RECIPES}
+
+
+def test_trades_after_the_end_of_the_book_decide_no_label(lake: Lake, chosen: Settings) -> None:
+    land_orders(lake, "book", orders(5, 2_400, OPEN))
+    after = [OPEN + (2_401 + i) * 10**9 for i in range(1_200)]
+    land(lake, "tape", trades("ESH4", after, [19_000 + i % 7 for i in range(1_200)]))
+    (subject,) = refined(lake, chosen)[DAY]
+    build(lake, chosen, NOW, ["gold.episodes"], recipes=_recipes())
+    names = ("episodes", "episode_features", "episode_outcomes", "levels")
+    gold = [lake.tables.scan(f"gold.{name}").collect() for name in names]
+    assert gold[2].filter(pl.col("censored_by") == "end_of_data").height
+    assert check_labels(lake, subject, *gold, chosen.levels) == []

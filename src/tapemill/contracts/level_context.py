@@ -169,7 +169,8 @@ CONTEXT_FEATURES = (
         "ratio",
         "Volume of the trade date so far over the mean of the same part of earlier dates",
         "Σ volume to the last finished minute / mean over up to 20 prior sessions of the same sum"
-        " to the same minute of the trade date; null without a prior session",
+        " to the same minute of the trade date, of those whose data reach from the open to it; null"
+        " without one, or if the data of the date begin late",
         window="trade date so far",
         source=_MINUTES,
     ),

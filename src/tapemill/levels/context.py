@@ -49,6 +49,8 @@ _PATH = 300 * _SECOND
 _STRONG = 0.9
 _SESSIONS = 20
 _LEAST_MINUTES = 60
+_EDGE = 5 * _MINUTE
+"""The data of an earlier date reach to a moment if its minutes come so near to it."""
 _NEVER = np.iinfo(np.int64).max
 
 
@@ -69,6 +71,9 @@ class Surroundings:
     weights : mapping of str to float
         Kind → weight.
     volatility : Volatility
+    whole_until_ns : int
+        Until when the data of this trade date are whole from its open on: its volume so far is
+        known until then. 0 if they begin late.
     """
 
     globex_open_ns: int
@@ -78,6 +83,7 @@ class Surroundings:
     levels: pl.DataFrame
     weights: Mapping[str, float]
     volatility: Volatility
+    whole_until_ns: int = np.iinfo(np.int64).max
 
 
 class Context:
@@ -235,6 +241,7 @@ class _Volumes:
         self._start = minutes["ts_event"].to_numpy()
         self._sums = np.concatenate(([0], np.cumsum(minutes["volume"].to_numpy())))
         self._open = known.globex_open_ns
+        self._whole_until = known.whole_until_ns
         self._earlier: list[tuple[Array, Array]] = []
         exchange = calendar("CMES")
         sessions = (
@@ -253,16 +260,22 @@ class _Volumes:
         return int(self._sums[np.searchsorted(self._start, end - _MINUTE, side="right")])
 
     def relative(self, now: int) -> float:
-        """This date's volume over the mean of earlier dates to the same minute."""
+        """This date's volume over the mean of earlier dates to the same minute.
+
+        Only of dates whose data reach from their open to that minute; NaN without one, and until a
+        minute of this date has finished.
+        """
         end = now // _MINUTE * _MINUTE
         if end not in self._cache:
             offset = end - self._open - _MINUTE
             earlier = [
                 int(sums[np.searchsorted(starts, offset, side="right")])
                 for starts, sums in self._earlier
+                if starts[0] <= _EDGE and starts[-1] >= offset - _EDGE
             ]
-            usual = float(np.mean(earlier)) if earlier else 0.0
-            self._cache[end] = self._to(end) / usual if usual > 0 else np.nan
+            usual = float(np.mean(earlier)) if earlier and end <= self._whole_until else 0.0
+            now_volume = self._to(end)
+            self._cache[end] = now_volume / usual if usual > 0 and now_volume else np.nan
         return self._cache[end]
 
     def recent(self, now: int) -> float:

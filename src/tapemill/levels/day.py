@@ -87,6 +87,7 @@ class LevelDay:
         until = self.inputs.globex_close_ns if moment_ns is None else moment_ns + MINUTE_NS
         self._tell(min(until, self.inputs.globex_close_ns))
         regular = (self.inputs.regular_open_ns, self.inputs.regular_close_ns)
+        opened, start = self.inputs, self.inputs.globex_open_ns
         self._context.know(
             Surroundings(
                 self.inputs.globex_open_ns,
@@ -96,6 +97,7 @@ class LevelDay:
                 self.levels,
                 KIND_WEIGHTS,
                 self._sigma,
+                opened.whole_until(start) if opened.has_from(start) else 0,
             )
         )
 

@@ -16,6 +16,7 @@ from tapemill.errors import ContractError
 from tapemill.levels.kinds import FloatArray, IntArray
 
 __all__ = [
+    "HOLE_NS",
     "MINUTE_NS",
     "KnownVolatility",
     "LevelInputs",
@@ -24,9 +25,14 @@ __all__ = [
 ]
 
 MINUTE_NS = 60_000_000_000
+HOLE_NS = 5 * MINUTE_NS
+"""So long nothing may be at hand of a trade date before it counts as a hole."""
 _PRIOR_SESSIONS = 30
 _EDGE_NS = 5 * MINUTE_NS
 """A prior session counts as whole when its minutes reach this near to both of its ends."""
+_QUIET_NS = 30 * MINUTE_NS
+"""Nobody tells how far the data of a prior session reach inside it: longer than a halt of the
+venue, this is data that are missing."""
 
 _MINUTE_COLUMNS = (
     "ts_event",
@@ -129,6 +135,8 @@ class LevelInputs:
         tell a day without data from a day without trading.
     feed_start_ns : int or None
         From when the data of this trade date is complete; None: from its first minute.
+    holes : tuple of (int, int)
+        Stretches of this trade date of which no data are at hand (start and end, ns UTC), in order.
     finish_lag_ns : int
         How long after its end a minute counts as finished, on the clock of decisions.
     as_of_ns : int or None
@@ -153,6 +161,7 @@ class LevelInputs:
     prior_regular: tuple[Session, ...] = ()
     prior_globex: tuple[Session, ...] = ()
     feed_start_ns: int | None = None
+    holes: tuple[tuple[int, int], ...] = ()
     finish_lag_ns: int = 0
     as_of_ns: int | None = None
 
@@ -236,15 +245,38 @@ class LevelInputs:
         start = self.feed_start_ns
         if start is None:
             start = int(self.today.start[0]) if len(self.today.start) else self.globex_close_ns
-        return start <= begin_ns + MINUTE_NS
+        missing = any(low <= begin_ns and high > begin_ns + MINUTE_NS for low, high in self.holes)
+        return start <= begin_ns + MINUTE_NS and not missing
+
+    def whole_until(self, begin_ns: int) -> int:
+        """Until when the data of this trade date have no hole after `begin_ns`."""
+        after = (low for low, high in self.holes if low > begin_ns)
+        return next(after, self.globex_close_ns)
+
+    def unbroken(self, begin_ns: int, end_ns: int) -> tuple[MinuteArrays, int | None]:
+        """Minutes that start in [`begin_ns`, `end_ns`) and before the first hole of the data.
+
+        Returns
+        -------
+        tuple of MinuteArrays and int or None
+            The minutes, and when it was known that others are missing; None if none are.
+        """
+        stop = self.whole_until(begin_ns)
+        if stop >= end_ns:
+            return self.today.between(begin_ns, end_ns), None
+        return self.today.between(begin_ns, stop), stop + HOLE_NS
 
     def regular_minutes(self, prior: Session) -> MinuteArrays | None:
-        """Minutes of the regular hours of an earlier session; None unless they reach both ends."""
+        """Minutes of the regular hours of an earlier session; None unless all of it is there.
+
+        They must reach both ends, and no half hour may be without a trade.
+        """
         found = self.earlier.between(prior.open_ns, prior.close_ns)
         if not len(found.start):
             return None
         whole = found.start[0] <= prior.open_ns + _EDGE_NS
         whole &= found.ended[-1] >= prior.close_ns - _EDGE_NS
+        whole &= bool((np.diff(found.start) <= _QUIET_NS).all())
         return found if whole else None
 
 

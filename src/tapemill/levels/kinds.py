@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from tapemill.levels.inputs import LevelInputs
     from tapemill.settings.declaration import LevelsSettings
 
-__all__ = ["FloatArray", "Group", "IntArray", "LevelKind", "LevelPath", "standing"]
+__all__ = ["FloatArray", "Group", "IntArray", "LevelKind", "LevelPath", "running", "standing"]
 
 IntArray = npt.NDArray[np.int64]
 FloatArray = npt.NDArray[np.float64]
@@ -81,6 +81,20 @@ class LevelKind:
     known: str
     weight: float
     build: Callable[[LevelInputs, LevelsSettings], Iterable[LevelPath]]
+
+
+def running(
+    level_id: str,
+    at_ns: IntArray,
+    ticks: FloatArray,
+    provenance: str,
+    broken_ns: int | None = None,
+) -> LevelPath:
+    """Path of a level that moves; it is gone from `broken_ns` on, when its data turned out torn."""
+    if broken_ns is not None:
+        at_ns = np.append(at_ns, max(broken_ns, int(at_ns[-1])))
+        ticks = np.append(ticks, np.nan)
+    return LevelPath(level_id, at_ns, ticks, provenance)
 
 
 def standing(level_id: str, at_ns: int, ticks: float, provenance: str) -> LevelPath:

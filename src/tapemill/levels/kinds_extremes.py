@@ -13,7 +13,7 @@ import numpy as np
 
 from tapemill.clock.eastern import eastern_ns
 from tapemill.levels.inputs import MINUTE_NS, LevelInputs
-from tapemill.levels.kinds import LevelKind, LevelPath, standing
+from tapemill.levels.kinds import LevelKind, LevelPath, running, standing
 from tapemill.settings.declaration import LevelsSettings
 
 __all__ = ["EXTREME_KINDS"]
@@ -48,7 +48,7 @@ def _running(name: str, side: Side, window: _Window, text: str) -> LevelKind:
         bounds = window(inputs)
         if bounds is None or not inputs.has_from(bounds[0]):
             return
-        found = inputs.today.between(*bounds)
+        found, broken = inputs.unbroken(*bounds)
         if not len(found.start):
             return
         if side == "HIGH":
@@ -56,7 +56,7 @@ def _running(name: str, side: Side, window: _Window, text: str) -> LevelKind:
         else:
             ticks = np.minimum.accumulate(found.low)
         provenance = f"{word.lower()} trade of the finished minutes, {text}, {inputs.session}"
-        yield LevelPath(f"{name}_{side}", found.ended, ticks, provenance)
+        yield running(f"{name}_{side}", found.ended, ticks, provenance, broken)
 
     return LevelKind(
         name=f"{name}_{side}",
@@ -78,8 +78,8 @@ def _opening(name: str, side: Side, minutes: int) -> LevelKind:
         if begin is None or not inputs.has_from(begin):
             return
         end = begin + minutes * MINUTE_NS
-        found = inputs.today.between(begin, end)
-        if not len(found.start):
+        found, broken = inputs.unbroken(begin, end)
+        if broken is not None or not len(found.start):
             return
         ticks = found.high.max() if side == "HIGH" else found.low.min()
         yield standing(

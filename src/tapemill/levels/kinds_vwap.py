@@ -8,7 +8,7 @@ import numpy as np
 import polars as pl
 
 from tapemill.levels.inputs import LevelInputs, MinuteArrays
-from tapemill.levels.kinds import FloatArray, Group, LevelKind, LevelPath
+from tapemill.levels.kinds import FloatArray, Group, LevelKind, LevelPath, running
 from tapemill.levels.user_levels import own_rows
 from tapemill.settings.declaration import LevelsSettings
 
@@ -44,48 +44,55 @@ def running_vwap(minutes: MinuteArrays) -> tuple[FloatArray, FloatArray]:
     return mean + origin, np.sqrt(np.maximum(square - mean * mean, 0.0))
 
 
-def _session_minutes(inputs: LevelInputs) -> MinuteArrays | None:
+_Since = tuple[MinuteArrays, int | None]
+"""Minutes since an anchor, and when it was known that some of them are missing."""
+
+
+def _session_minutes(inputs: LevelInputs) -> _Since | None:
     if inputs.regular_open_ns is None or inputs.regular_close_ns is None:
         return None
     if not inputs.has_from(inputs.regular_open_ns):
         return None
-    return inputs.today.between(inputs.regular_open_ns, inputs.regular_close_ns)
+    return inputs.unbroken(inputs.regular_open_ns, inputs.regular_close_ns)
 
 
-def _globex_minutes(inputs: LevelInputs) -> MinuteArrays | None:
-    return inputs.today if inputs.has_from(inputs.globex_open_ns) else None
+def _globex_minutes(inputs: LevelInputs) -> _Since | None:
+    if not inputs.has_from(inputs.globex_open_ns):
+        return None
+    return inputs.unbroken(inputs.globex_open_ns, inputs.globex_close_ns)
 
 
-def _since(inputs: LevelInputs, anchor_ns: int) -> MinuteArrays | None:
+def _since(inputs: LevelInputs, anchor_ns: int) -> _Since | None:
     """Minutes from `anchor_ns` on; None where the data do not reach back to it."""
     if anchor_ns >= inputs.globex_open_ns:
         if not inputs.has_from(anchor_ns):
             return None
-        return inputs.today.between(anchor_ns, inputs.globex_close_ns)
+        return inputs.unbroken(anchor_ns, inputs.globex_close_ns)
     if not len(inputs.earlier.start) or inputs.earlier.start[0] > anchor_ns:
         return None
     if not inputs.has_from(inputs.globex_open_ns):
         return None
-    together = inputs.earlier.joined(inputs.today)
-    return together.between(anchor_ns, inputs.globex_close_ns)
+    today, broken = inputs.unbroken(inputs.globex_open_ns, inputs.globex_close_ns)
+    return inputs.earlier.between(anchor_ns, inputs.globex_open_ns).joined(today), broken
 
 
 def _band(
     name: str,
-    minutes_of: Callable[[LevelInputs], MinuteArrays | None],
+    minutes_of: Callable[[LevelInputs], _Since | None],
     multiple: int,
     weight: float,
     text: str,
 ) -> LevelKind:
     def build(inputs: LevelInputs, _settings: LevelsSettings) -> Iterator[LevelPath]:
-        minutes = minutes_of(inputs)
-        if minutes is None or not len(minutes.start):
+        found = minutes_of(inputs)
+        if found is None or not len(found[0].start):
             return
+        minutes, broken = found
         mean, deviation = running_vwap(minutes)
         provenance = f"volume-weighted over the finished minutes, {text}, {inputs.session}"
         if multiple:
             provenance += f", {multiple:+d} standard deviations"
-        yield LevelPath(name, minutes.ended, mean + multiple * deviation, provenance)
+        yield running(name, minutes.ended, mean + multiple * deviation, provenance, broken)
 
     shift = f" {multiple:+d} · σ" if multiple else ""
     return LevelKind(
@@ -102,17 +109,21 @@ def _band(
 
 def _anchored(inputs: LevelInputs, _settings: LevelsSettings) -> Iterator[LevelPath]:
     for label, anchor_ns, text in _anchors(inputs):
-        minutes = _since(inputs, anchor_ns)
-        if minutes is None or not len(minutes.start):
+        found = _since(inputs, anchor_ns)
+        if found is None:
             continue
-        mean, _ = running_vwap(minutes)
+        minutes, broken = found
         # Before a minute of today it is not known that the data of today begin on time.
         today = minutes.start >= inputs.globex_open_ns
-        yield LevelPath(
+        if not today.any():
+            continue
+        mean, _ = running_vwap(minutes)
+        yield running(
             f"ANCHORED_VWAP_{label}",
             minutes.ended[today],
             mean[today],
             f"volume-weighted over the finished minutes since {text}",
+            broken,
         )
 
 

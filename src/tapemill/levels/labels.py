@@ -28,7 +28,7 @@ def label_day(
     ----------
     day : DayTables
     trades : Trades
-        All trades of the date.
+        All trades of the date; those after the end of its feed are not looked at.
     settings : LevelsSettings
     close_ns : int
         End of the trade date.
@@ -38,6 +38,10 @@ def label_day(
     """
     tracker = OutcomeTracker(settings, close_ns)
     tracker.open(day.decisions)
+    # Feeds of trades alone may go on after the book has ended, with silences that nobody measured.
+    last = day.end.until_ns - (day.end.reason != "close")
+    count = int(np.searchsorted(trades.ts_gateway, last, side="right"))
+    trades = Trades(*(column[:count] for column in trades))
     walked = tracker.advance(trades, day.end.until_ns, day.end.gaps)
     rest = tracker.finish(day.end.until_ns, day.end.reason)
     both = Outcomes(*(np.concatenate(pair) for pair in zip(walked, rest, strict=True)))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import datetime
 import hashlib
+import itertools
 import math
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,11 +16,17 @@ from tapemill.clock import calendar
 from tapemill.errors import ConfigError, ContractError
 from tapemill.lake import Lake
 from tapemill.levels.continuous import continuous, dominant_contracts
-from tapemill.levels.inputs import LevelInputs
+from tapemill.levels.inputs import HOLE_NS, LevelInputs
 from tapemill.levels.projected_sources import other_minutes
 from tapemill.levels.ticks import counted_in
 from tapemill.levels.user_levels import foreign_rows, read_user_levels
-from tapemill.refine.futures_sources import OrderSource, plan_feed, sessions_of_source
+from tapemill.refine.futures_sources import (
+    OrderSource,
+    order_sources,
+    plan_feed,
+    plan_trades,
+    sessions_of_source,
+)
 from tapemill.settings import LevelsSettings
 
 __all__ = [
@@ -157,9 +164,18 @@ def level_inputs(lake: Lake, subject: Subject, settings: LevelsSettings) -> Leve
         settlements=settlements_of(lake, symbol),
         user=user,
     )
-    # A quiet start is no missing start: the feed was on.
     others = other_minutes(lake, other_instruments(user, subject), first, session)
-    return dataclasses.replace(inputs, others=others, feed_start_ns=subject.start_ns)
+    # A quiet start is no missing start: the feed was on.
+    return dataclasses.replace(
+        inputs, others=others, feed_start_ns=subject.start_ns, holes=_holes(lake, symbol, session)
+    )
+
+
+def _holes(lake: Lake, symbol: str, session: datetime.date) -> tuple[tuple[int, int], ...]:
+    """Stretches between the files of a trade date of which none tells the trades."""
+    parts = plan_trades(order_sources(lake), symbol, session).segments
+    between = ((one.end_ns, after.start_ns) for one, after in itertools.pairwise(parts))
+    return tuple((low, high) for low, high in between if high - low > HOLE_NS)
 
 
 def _own_minutes(
