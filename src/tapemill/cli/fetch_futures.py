@@ -71,7 +71,7 @@ def fetch_futures_command(
     UsageError
         The request cannot be meant, or costs more than it may.
     DateError
-        None of the range is over yet.
+        None of the range is over yet, or the vendor has none of it.
     VendorError
         Some requests are still open.
     KeyboardInterrupt
@@ -151,6 +151,13 @@ def _judge(plan: FuturesPlan, report: FuturesReport) -> None:
             f"{report.remaining:,} requests are still open, first {said[0]}",
             where=where,
             next_step="repeat the same command: it resumes; `tapemill status` shows what is open",
+        )
+    if not report.completed and not plan.complete and plan.pending:
+        raise DateError(
+            "Databento has nothing of this range"
+            + (" yet" if report.not_yet else ", which lies before its history"),
+            where=f"{where}, {plan.sessions[0]} to {plan.sessions[-1]}",
+            next_step="ask for other trade dates; the vendor's catalogue tells what it has",
         )
     if report.out_of_window:
         print_warning(f"{report.out_of_window:,} requests lie before the vendor's history")

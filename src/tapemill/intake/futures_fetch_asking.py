@@ -42,7 +42,7 @@ T = TypeVar("T")
 
 VENDOR = "databento"
 _BAD_ANSWER_ATTEMPTS = 2
-_STATUS = re.compile(r"(?<![\w.])([1-5]\d\d) ")
+_STATUS = re.compile(r"Databento [^:]*: (?:Request \S+: )?([1-5]\d\d) ")
 _TOO_MANY = 429
 
 
@@ -220,7 +220,7 @@ def _status(error: TapemillError | None) -> int:
         return 200
     if isinstance(error, RateLimitedError):
         return _TOO_MANY
-    found = _STATUS.search(error.what)
+    found = _STATUS.match(error.what)
     return int(found[1]) if found else 0
 
 
