@@ -11,7 +11,7 @@ import polars as pl
 import pytest
 
 from levels.test_feed import booked, change_rows, event_rows, land_orders, orders
-from refine.futures_orders import IMPORTED, QUARTER, at, land, records, trades
+from refine.futures_orders import IMPORTED, QUARTER, at, definition, land, records, trades
 from tapemill.clock.injected import FixedClock
 from tapemill.contracts import contract
 from tapemill.lake import Lake
@@ -203,3 +203,12 @@ def test_trades_after_the_end_of_the_book_decide_no_label(lake: Lake, chosen: Se
     gold = [lake.tables.scan(f"gold.{name}").collect() for name in names]
     assert gold[2].filter(pl.col("censored_by") == "end_of_data").height
     assert check_labels(lake, subject, *gold, chosen.levels) == []
+
+
+def test_an_expired_contract_gives_way(lake: Lake, chosen: Settings) -> None:
+    terms = definition("ESH4", at(BEFORE, 1), expiration_ns=at(BEFORE, 9, 45))
+    lake.tables.append("bronze.databento_definitions", terms, writer="d", sequence=1)
+    land(lake, "a", minutes_of(BEFORE, 19_000))
+    events, changes = booked(orders(3, 60, OPEN))
+    land(lake, "book", event_rows(events, "ESM4"), schema="mbo", depth=change_rows(events, changes))
+    assert [one.symbol for one in refined(lake, chosen)[DAY]] == ["ESM4"]

@@ -40,7 +40,9 @@ LEVEL_DATASETS = (
             SYMBOL,
             _DATE,
             MONTH,
-            Column("level_id", pl.String(), "Kind and parameters, e.g. SMA_200 or PLACEBO:SMA_200"),
+            Column(
+                "level_id", pl.String(), "Kind and parameters: SMA_200, PLACEBO_SHIFTED:SMA_200"
+            ),
             Column("kind", pl.String(), "PREMARKET_HIGH, VWAP, ROUND …"),
             _FAMILY,
             Column("placebo_of", pl.String(), "level_id that a placebo matches", nullable=True),
@@ -48,7 +50,7 @@ LEVEL_DATASETS = (
             _ticks("price_ticks", "Price of the level; need not be whole"),
             _ticks("error_ticks", "Half width of the 95 % band of a projected level; 0 if native"),
             _whole("valid_from_ns", "From when it was known at this price", "ns UTC"),
-            _whole("valid_to_ns", "Until when", "ns UTC"),
+            _whole("valid_to_ns", "Until when; known only then, not when the row begins", "ns UTC"),
             Column("native_symbol", pl.String(), "Instrument on which it is defined"),
             Column("provenance", pl.String(), "From which rows and rule it comes"),
             Column("zone", pl.Int32(), "Zone that it stood in; members of a zone are one obstacle"),
@@ -93,7 +95,9 @@ LEVEL_DATASETS = (
                 "end_reason", pl.String(), "through, turned, gap, close, level_gone or end_of_data"
             ),
             _whole(
-                "attempt", "Touches of this zone and side within the attempt gap, from 1", "count"
+                "attempt",
+                "Touches of this zone and side within the attempt gap, from 1; 0 untouched",
+                "count",
             ),
             Column("chain", pl.String(), "Episode that began the chain of attempts"),
             _KNOWN,
@@ -152,12 +156,14 @@ LEVEL_DATASETS = (
             ),
             _ticks("spread_ticks", "Spread at the decision", null=True),
             _ticks(
-                "net_ticks", "Barrier less spread and fees; null unless break or bounce", null=True
+                "net_ticks",
+                "Barrier less spread and fees; null unless break or bounce, and if one is unknown",
+                null=True,
             ),
             Column(
                 "tradeable",
                 pl.Boolean(),
-                "Whether net_ticks is above zero; null if censored",
+                "Whether net_ticks is above zero; null if censored, or if that is unknown",
                 nullable=True,
             ),
             _whole("resolved_ns", "When the outcome was known", "ns UTC"),

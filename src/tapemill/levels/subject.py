@@ -82,8 +82,8 @@ def subjects_of(
 ) -> dict[datetime.date, tuple[Subject, ...]]:
     """Contracts by trade date: of each product the dominant outright, as known that morning.
 
-    Where no earlier trade date tells which one that is, the date's own volumes do: that chooses
-    what is looked at and enters no feature.
+    Where no earlier trade date tells which one that is, or the one it tells has expired since, the
+    date's own volumes do: that chooses what is looked at and enters no feature.
     """
     if not lake.tables.exists(_CONTRACTS):
         return {}
@@ -96,13 +96,23 @@ def subjects_of(
             continue
         chosen = dominant_contracts(lake, str(root), days[0], days[-1])
         own = rolls.filter(pl.col("root") == root).select("session", "symbol")
-        names = dict(own.iter_rows()) | dict(chosen.select("session", "symbol").iter_rows())
         known = {row["symbol"]: row for row in rows.iter_rows(named=True)}
+        names = dict(own.iter_rows()) | {
+            day: name
+            for day, name in chosen.select("session", "symbol").iter_rows()
+            if not _expired(known.get(name), day)
+        }
         for day in days:
             subject = _subject(sources, known.get(names.get(day, "")), day)
             if subject is not None:
                 found[day].append(subject)
     return {day: tuple(some) for day, some in found.items() if some}
+
+
+def _expired(row: dict[str, object] | None, day: datetime.date) -> bool:
+    """Whether a contract's last trading moment lies before a trade date."""
+    last = None if row is None else row["expiration_ns"]
+    return isinstance(last, int) and last < calendar("CMES").session(day).open_ns
 
 
 def _subject(
