@@ -57,7 +57,7 @@ def judge_effects(effects: pl.DataFrame) -> EffectVerdict:
         )
         return EffectVerdict("null", (), words)
     told = "; ".join(
-        f"{row['kind']} {_points(row['difference'])} "
+        f"{row['kind']} {_points(row['difference'])} points "
         f"[{_points(row['low'])}, {_points(row['high'])}], q {row['q_value']:.3f}"
         for row in shown.iter_rows(named=True)
     )
@@ -66,4 +66,4 @@ def judge_effects(effects: pl.DataFrame) -> EffectVerdict:
 
 
 def _points(difference: float) -> str:
-    return f"{100 * difference:+.1f} points"
+    return f"{100 * difference:+.1f}"
