@@ -112,12 +112,16 @@ def test_nothing_begins_before_a_volatility_is_known():
     assert ended.episode.size == 0
 
 
-def test_an_approach_ends_with_its_level_a_gap_the_close_or_the_data():
+def test_an_approach_outlives_its_level_and_ends_with_a_gap_the_close_or_the_data():
     trades = trades_at([1, 2, 400, 401], [90, 100, 100, 100])
     gone = zone_rows((0, 7, 100.0, 102.0), (40, 7, None, None))
     ended, decisions = run(trades, gone)
-    assert (reasons(ended), ended.end_ns.tolist()) == (["level_gone"], [BASE + 40 * SECOND])
-    assert decisions.delay.tolist() == [0, 30]
+    assert (reasons(ended), ended.end_ns.tolist()) == (["gap"], [BASE + 302 * SECOND])
+    assert decisions.delay.tolist() == list(DELAYS)
+    moved = zone_rows((0, 7, 100.0, 102.0), (40, 7, 150.0, 152.0))
+    ended, decisions = run(trades_at([1, 2, 70, 71], [90, 100, 101, 80]), moved)
+    assert (reasons(ended), ended.low.tolist()) == (["turned"], [100.0])
+    assert set(decisions.low.tolist()) == {100.0}
     ended, decisions = run(trades, ZONE)
     # Silent from 2 s on: known at 302 s; the price after it says nothing of the way it took.
     assert (reasons(ended), ended.end_ns.tolist()) == (["gap"], [BASE + 302 * SECOND])

@@ -154,8 +154,10 @@ class PlainZone:
             self.side = -1
 
     def move(self, edges, now):
+        if self.episode:
+            self.edges = edges  # the approach keeps the edges that it began at
+            return
         if edges is None:
-            self.end("level_gone", now)
             self.side = 0
         elif self.side:
             away = (
@@ -172,9 +174,9 @@ class PlainZone:
 
     def trade(self, now, ordinal, price):
         machine = self.machine
-        if self.edges is None:
+        if self.edges is None and not self.episode:
             return
-        low, high = self.edges
+        low, high = self.edges if not self.episode else (self.episode["low"], self.episode["high"])
         if self.side and not self.episode:
             approach, touch, leave = self.bands()
             if price >= low - approach if self.side == 1 else price <= high + approach:
@@ -194,7 +196,7 @@ class PlainZone:
         if episode["touch_ns"] is None and (
             price >= low - touch if upward else price <= high + touch
         ):
-            episode |= {"touch_ns": now, "touch_ordinal": ordinal, "low": low, "high": high}
+            episode |= {"touch_ns": now, "touch_ordinal": ordinal}
             episode |= {"attempt": 1}
             before = self.touches[episode["direction"]]
             if before and now - before["touch_ns"] <= machine.settings.attempt_gap_minutes * MINUTE:
@@ -206,7 +208,7 @@ class PlainZone:
 
     def decide(self, now, ordinal, delay):
         e = self.episode
-        row = (now, ordinal, e["episode"], self.number, delay, e["direction"], *self.edges)
+        row = (now, ordinal, e["episode"], self.number, delay, e["direction"], e["low"], e["high"])
         self.machine.decided.append((*row, e["sigma"], e["touch_ns"]))
 
 

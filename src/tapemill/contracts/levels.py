@@ -80,7 +80,7 @@ LEVEL_DATASETS = (
             Column("kinds", pl.String(), "Kinds of its levels at the entry, joined by +"),
             Column("level_ids", pl.String(), "level_id of its levels at the entry, joined by +"),
             _DIRECTION,
-            _ticks("low_ticks", "Lower edge of the zone at the touch (at the entry if none)"),
+            _ticks("low_ticks", "Lower edge of the zone at the entry: the approach keeps it"),
             _ticks("high_ticks", "Upper edge likewise"),
             _ticks("sigma_ticks", "Volatility of one minute as known at the entry"),
             _whole("enter_ns", "Price came into the approach band", "ns UTC"),
@@ -92,7 +92,7 @@ LEVEL_DATASETS = (
             ),
             _whole("end_ns", "Price left the leave band, or the reason below", "ns UTC"),
             Column(
-                "end_reason", pl.String(), "through, turned, gap, close, level_gone or end_of_data"
+                "end_reason", pl.String(), "through, turned, gap, close or end_of_data"
             ),
             _whole(
                 "attempt",

@@ -21,7 +21,6 @@ from tapemill.levels._episodes_layout import (
     EPISODE,
     FOREVER,
     GAP,
-    LEVEL_GONE,
     NEVER,
     NOW,
     SLOT,
@@ -65,6 +64,11 @@ def _end(slot: Any, at_ns: int, reason: int, now: Any, log: Any, ended: Any) -> 
     now.ended += 1
     slot.phase = WAITING
     slot.due_ns = FOREVER
+    if slot.moved:
+        slot.moved = 0
+        slot.low, slot.high = slot.next_low, slot.next_high
+        if math.isnan(slot.low):
+            slot.phase = ABSENT
 
 
 @njit(cache=True, nogil=True)
@@ -200,11 +204,16 @@ def _survey(now: Any, slots: Any, bands: Any) -> None:
 
 
 @njit(cache=True, nogil=True)
-def _place(slot: Any, low: float, high: float, ns: int, now: Any, log: Any, ended: Any) -> None:
-    """Put a zone where the schedule has it now, or take it away."""
+def _place(slot: Any, low: float, high: float, now: Any) -> None:
+    """Put a zone where the schedule has it now, or take it away.
+
+    An approach keeps the edges that it began at: a running extreme moves because price goes
+    through it, and a zone that another level joins is still the one that was approached.
+    """
+    if slot.phase >= APPROACHING:
+        slot.moved, slot.next_low, slot.next_high = 1, low, high
+        return
     if math.isnan(low):
-        if slot.phase >= APPROACHING:
-            _end(slot, ns, LEVEL_GONE, now, log, ended)
         slot.phase = ABSENT
         return
     slot.low, slot.high = low, high
@@ -268,7 +277,7 @@ def _settle(
             else:
                 slot = slots[zone_slot[now.zone_row]]
                 low, high = zone_low[now.zone_row], zone_high[now.zone_row]
-                _place(slot, low, high, row_ns, now, log, ended)
+                _place(slot, low, high, now)
                 now.zone_row += 1
             # Rows of one moment belong together: look around once after the last of them.
             if _next_row(now, zone_at, sigma_at) == row_ns:

@@ -15,7 +15,6 @@ __all__ = [
     "EPISODE",
     "FOREVER",
     "GAP",
-    "LEVEL_GONE",
     "NEVER",
     "NOW",
     "SLOT",
@@ -33,7 +32,7 @@ NEVER = np.iinfo(np.int64).min
 ABSENT, WAITING, ARMED, APPROACHING, TOUCHED = range(5)
 """Of a zone: not there; price has not been away yet; price is away; approach; touched approach."""
 
-THROUGH, TURNED, GAP, CLOSE, LEVEL_GONE, END_OF_DATA = range(6)
+THROUGH, TURNED, GAP, CLOSE, END_OF_DATA = range(5)
 """Why an approach ended; places in `END_REASONS`."""
 
 SLOT = np.dtype(
@@ -42,9 +41,10 @@ SLOT = np.dtype(
         ("touch", "f8"), ("leave", "f8"), ("episode", "i8"), ("due_ns", "i8"), ("delay", "i8"),
         ("up_ns", "i8"), ("up_attempt", "i8"), ("up_chain", "i8"),
         ("down_ns", "i8"), ("down_attempt", "i8"), ("down_chain", "i8"),
+        ("moved", "i8"), ("next_low", "f8"), ("next_high", "f8"),
     ]
 )  # fmt: skip
-"""A zone, its approach, and its latest touches from either side."""
+"""A zone, its approach, its latest touches from either side, and where it was moved meanwhile."""
 
 EPISODE = np.dtype(
     [

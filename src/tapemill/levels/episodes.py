@@ -31,7 +31,7 @@ NO_ORDINAL = int(layout.FOREVER)
 """Ordinal of a timed decision: it comes after every record of its moment."""
 NO_TOUCH = int(layout.NEVER)
 """Touch of an episode that never touched its zone."""
-END_REASONS = ("through", "turned", "gap", "close", "level_gone", "end_of_data")
+END_REASONS = ("through", "turned", "gap", "close", "end_of_data")
 """What the codes of :class:`EndedEpisodes` stand for."""
 
 
@@ -53,7 +53,7 @@ class Decisions(NamedTuple):
     direction : int8
         +1 approached from below, -1 from above.
     low, high : float64
-        Edges of the zone at the decision, in ticks.
+        Edges of the zone at the entry, in ticks.
     sigma : float64
         Volatility of one minute as known when the approach began, in ticks.
     touch_ns : int64
@@ -83,7 +83,7 @@ class EndedEpisodes(NamedTuple):
     direction : int8
         +1 approached from below, -1 from above.
     low, high : float64
-        Edges of the zone at the touch, at the entry if there was none; ticks.
+        Edges of the zone at the entry, in ticks.
     sigma : float64
         Volatility of one minute as known at the entry, in ticks.
     enter_ns, enter_ordinal : int64
@@ -144,9 +144,10 @@ class EpisodeTracker:
 
     A zone is *armed* once price was beyond its leave band; an episode begins when price then comes
     into the approach band, is touched when price reaches the touch band (or jumps past it), and
-    ends when price is beyond the leave band again, when the zone is gone, at a gap of the feed, at
-    the close or at the end of the data. Bands are fixed at the entry by the volatility known then;
-    while none is known nothing is armed. Only trades move the state: a zone that moves is met at
+    ends when price is beyond the leave band again, at a gap of the feed, at the close or at the end
+    of the data. Edges and bands are those known at the entry, for the whole approach: where its
+    zone goes meanwhile, or whether other levels join it, counts for the next one. While no
+    volatility is known nothing is armed. Only trades move the state: a zone that moves is met at
     the next trade. A decision falls due only while its episode is open.
 
     Parameters
