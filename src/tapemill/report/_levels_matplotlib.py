@@ -64,6 +64,7 @@ def draw(drawn: LevelsFigure) -> Figure:
     for text, top, size, colour, weight in (
         (drawn.title, 12.0, 19.0, INK, "bold"),
         (drawn.subtitle, 40.0, 12.0, MUTED, "normal"),
+        (drawn.footer, height - 22.0, 11.0, MUTED, "normal"),
     ):
         figure.text(
             model.LEFT / WIDTH, 1 - top / height, text, size=size * _POINT, color=colour,

@@ -18,6 +18,7 @@ from tapemill.report.palette import FONT, rgba
 if TYPE_CHECKING:
     from tapemill.report.levels_figure import LevelsFigure
     from tapemill.report.levels_scene import Approach, Scene
+    from tapemill.report.levels_style import Look
 
 __all__ = ["draw"]
 
@@ -287,12 +288,22 @@ def _approaches(figure: go.Figure, scene: Scene, *, placebo: bool) -> None:
                     "line": {"width": 1.4, "color": look.colour if look.hollow else "#0C1117"},
                 },
                 name=name,
-                customdata=[one.hover for one in own],
-                hovertemplate="%{customdata}<extra></extra>",
                 showlegend=first,
+                **_told(own, look, placebo=placebo),
                 **shared,
             )
         )
+
+
+def _told(own: list[Approach], look: Look, *, placebo: bool) -> dict[str, Any]:
+    """What the pointer shows; placebos are many, and need no text of their own."""
+    if placebo:
+        said = f"placebo, {look.label}: %{{y:,.2f}} points, %{{x|%H:%M:%S}} ET"
+        return {"hovertemplate": f"{said}<extra></extra>"}
+    return {
+        "customdata": [one.hover for one in own],
+        "hovertemplate": "%{customdata}<extra></extra>",
+    }
 
 
 def _symbol(one: Approach) -> str:

@@ -66,7 +66,8 @@ class LevelsFigure(Drawing):
 
     Attributes
     ----------
-    title, subtitle : str
+    title, subtitle, footer : str
+        The footer stands on the picture only: a page says the same above it.
     scene : Scene
     decided : tuple of Decided
     tracks : tuple of Track
@@ -76,6 +77,7 @@ class LevelsFigure(Drawing):
 
     title: str
     subtitle: str
+    footer: str
     scene: Scene
     decided: tuple[Decided, ...]
     tracks: tuple[Track, ...]
@@ -150,6 +152,7 @@ def levels_figure(facts: LevelsFacts) -> LevelsFigure:
     return LevelsFigure(
         f"{facts.symbol}  {facts.session:%a %Y-%m-%d}",
         _subtitle(facts),
+        _footer(facts),
         scene,
         decided,
         tuple(tracks),
@@ -171,6 +174,18 @@ def _subtitle(facts: LevelsFacts) -> str:
     )
     episodes = f"{real.height} approaches to real levels, {touched.height} touched"
     return "  ·  ".join((stretch, episodes + (f": {said} (k1, 240 s)" if said else "")))
+
+
+def _footer(facts: LevelsFacts) -> str:
+    known = (
+        f"as known at {facts.as_of:%Y-%m-%d %H:%M:%S} UTC"
+        if facts.as_of
+        else "as the lake knows it"
+    )
+    files = ", ".join(f"{one.name} ({one.sha256[:8]})" for one in facts.sources[:2])
+    more = f" and {len(facts.sources) - 2} more" if len(facts.sources) > 2 else ""
+    grave = next((f"  ·  careful: {note}" for note in facts.notes if ": no " not in note), "")
+    return f"{known}  ·  {files}{more}{grave}"
 
 
 def _decided(facts: LevelsFacts, scene: Scene) -> list[Decided]:

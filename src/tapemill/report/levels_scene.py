@@ -267,7 +267,7 @@ def _approaches(facts: LevelsFacts) -> list[Approach]:
                 below,
                 outcome_look(row["outcome"]),
                 row["family"] != "real",
-                approach_hover(row, facts),
+                "" if row["family"] != "real" else approach_hover(row, facts),
             )
         )
     return found
@@ -275,10 +275,6 @@ def _approaches(facts: LevelsFacts) -> list[Approach]:
 
 def approach_hover(row: dict[str, Any], facts: LevelsFacts) -> str:
     """What the pointer shows of an episode."""
-    if row["family"] != "real":
-        moment = clock_text(row["touch_ns"] or row["enter_ns"], seconds=True)
-        said = outcome_look(row["outcome"]).label
-        return f"placebo of {row['kinds']}, {moment} ET: {said}"
     side = "from below (resistance)" if row["direction"] > 0 else "from above (support)"
     tick = facts.tick_size
     price = f"{row['low_ticks'] * tick:,.2f}"
