@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 from datetime import date, timedelta
 from pathlib import Path
 
+import numpy as np
 import polars as pl
 import pytest
 from polars.testing import assert_frame_equal
@@ -15,11 +17,12 @@ from tapemill.errors import ContractError, FileFormatError
 from tapemill.intake.orders import import_orders
 from tapemill.lake import Lake
 from tapemill.levels import file_day as module
-from tapemill.levels.day import whole_day
+from tapemill.levels.day import LiveDay, cut, whole_day
 from tapemill.levels.feed import open_feed, read_trades
 from tapemill.levels.file_day import file_day, file_trades
 from tapemill.levels.inputs import LevelInputs
 from tapemill.levels.rows import DayTables
+from tapemill.levels.trades import trades_of
 from tapemill.settings import default_settings
 from tapemill.world.dbn_writer import DbnWriter
 from tapemill.world.order_book import OrderBookWorld
@@ -93,6 +96,21 @@ def test_file_gives_what_the_lake_gives(
     same(file_day(file, given, SETTINGS.levels), theirs)
     for ours, other in zip(file_trades(file, given), trades, strict=True):
         assert (ours == other).all()
+
+
+def test_moment_by_moment_gives_what_the_whole_gives(file: Path, no_minutes: pl.DataFrame) -> None:
+    """A live date, minutes learnt on the way, against the same records known at once."""
+    given = inputs(DAYS[0], no_minutes)
+    two = itertools.islice(module.file_feed(file, given), 2)
+    found = max(two, key=lambda part: len(part[0].ordinal))
+    bounds = found[0].ts_gateway[0] + np.array([6 * 3600 * 10**9])
+    first, *_ = cut(*found, bounds)
+    theirs = whole_day(given, SETTINGS.levels, trades_of(first[0]), [first])
+    assert theirs.features.height > 10
+    live = LiveDay(given, SETTINGS.levels)
+    for one in cut(*first, np.unique(first[0].ts_gateway)):
+        live.advance(*one)
+    same(live.finish(), theirs)
 
 
 def test_what_cannot_be_right_is_refused(

@@ -34,6 +34,9 @@ def test_trades_are_the_records_with_action_t_and_a_price():
     assert trades.ordinal.tolist() == [101, 103, 105]
     assert trades.price.tolist() == [2, 4, 6]
     assert trades.aggressor.tolist() == [1, -1, 0]
+    single = [trades_of(Events(*(column[i : i + 1] for column in events))) for i in range(7)]
+    for one, column in enumerate(trades):
+        assert np.concatenate([found[one] for found in single]).tolist() == column.tolist()
 
 
 @given(

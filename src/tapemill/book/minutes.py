@@ -83,6 +83,10 @@ class Built(NamedTuple):
     late: Array
 
 
+_NO_MINUTES = Minutes(*np.empty((MINUTE_FIELDS, 0), np.int64))
+_NO_PROFILE = Profile(*np.empty((PROFILE_FIELDS, 0), np.int64))
+
+
 class MinuteBuilder:
     """Trades of one instrument in order of arrival → finished minutes and profiles.
 
@@ -132,6 +136,8 @@ class MinuteBuilder:
             late,
         )
         self.late += int(late.sum())
+        if made == (0, 0):
+            return Built(_NO_MINUTES, _NO_PROFILE, late)
         return _built(minutes, profile, made, late)
 
     def advance(self, ts_event: int) -> Built:

@@ -53,7 +53,7 @@ class ArrivalMinutes:
 
     def advance(self, trades: Trades) -> None:
         """Take the next trades."""
-        self._built.append(
+        self._keep(
             self._builder.apply(
                 trades.ts_gateway, trades.ts_gateway, trades.price, trades.size, trades.aggressor
             )
@@ -61,15 +61,19 @@ class ArrivalMinutes:
 
     def reach(self, moment_ns: int) -> None:
         """Finish the minutes that ended by a moment that has been reached."""
-        self._built.append(self._builder.advance(moment_ns))
+        self._keep(self._builder.advance(moment_ns))
 
     def finish(self) -> None:
         """Finish the last minute: nothing more comes."""
-        self._built.append(self._builder.finish())
+        self._keep(self._builder.finish())
+
+    def _keep(self, built: Built) -> None:
+        if len(built.minutes.start):
+            self._built.append(built)
 
     def frame(self) -> pl.DataFrame:
         """Finished minutes so far: the columns of `silver.futures_minutes` that levels read."""
-        parts = [part.minutes for part in self._built if len(part.minutes.start)]
+        parts = [part.minutes for part in self._built]
         names = ("start", "open", "high", "low", "close", "volume", "buy_volume", "sell_volume")
         columns = {
             name: np.concatenate([getattr(part, name) for part in parts])

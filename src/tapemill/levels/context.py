@@ -52,6 +52,7 @@ _LEAST_MINUTES = 60
 _EDGE = 5 * _MINUTE
 """The data of an earlier date reach to a moment if its minutes come so near to it."""
 _NEVER = np.iinfo(np.int64).max
+_NOTHING = np.empty((0, len(CONTEXT_NAMES)))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -127,11 +128,12 @@ class Context:
         float64, (decisions, len(CONTEXT_NAMES))
             NaN where there is no evidence.
         """
-        self._keep(trades)
+        if len(trades.ts_gateway):
+            self._keep(trades)
         count = len(decisions.decision_ns)
-        out = np.full((count, len(CONTEXT_NAMES)), np.nan)
         if not count:
-            return out
+            return _NOTHING
+        out = np.full((count, len(CONTEXT_NAMES)), np.nan)
         at = {name: column for column, name in enumerate(CONTEXT_NAMES)}
         path = np.empty((count, 5 + _VELOCITY.size))
         paths(

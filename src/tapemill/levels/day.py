@@ -124,15 +124,21 @@ class LevelDay:
 
     def advance(self, events: Events, changes: Changes) -> None:
         """Walk the next records of the book."""
-        if not len(events.ts_gateway):
-            return
-        trades = trades_of(events)
+        if len(events.ts_gateway):
+            self.walk(events, changes, trades_of(events))
+
+    def walk(self, events: Events, changes: Changes, trades: Trades) -> None:
+        """Walk the next records, at least one, whose trades are known."""
         gaps = self._silence.advance(events.ts_gateway)
         self._until_ns = int(events.ts_gateway[-1])
         _, decisions = self._tracker.advance(trades, self._until_ns, gaps)
-        self._gaps.append(gaps)
+        # A live day comes here twenty million times, nearly always with nothing to keep.
+        if len(gaps.start_ns):
+            self._gaps.append(gaps)
         self._take(decisions, trades)
-        self._measured.append(self._physics.advance(events, changes, decisions, self._until_ns))
+        found = self._physics.advance(events, changes, decisions, self._until_ns)
+        if len(found.episode):
+            self._measured.append(found)
 
     def finish(self) -> DayTables:
         """End the date where its data end; rows of all tables but outcomes."""
@@ -162,8 +168,10 @@ class LevelDay:
         )
 
     def _take(self, decisions: Decisions, trades: Trades) -> None:
-        self._described.append(self._context.advance(trades, decisions))
-        self._decided.append(decisions)
+        described = self._context.advance(trades, decisions)
+        if len(described) or not self._decided:
+            self._described.append(described)
+            self._decided.append(decisions)
 
 
 class LiveDay:
@@ -188,12 +196,19 @@ class LiveDay:
 
     def advance(self, events: Events, changes: Changes) -> None:
         """Walk the next records; minutes that end between them are learnt on the way."""
+        if len(events.ts_gateway) and events.ts_gateway[-1] < self._next_ns:
+            self._walk(events, changes)
+            return
         for part, done in cut(events, changes, self._boundaries(events)):
-            if len(part.ts_gateway):
-                while part.ts_gateway[0] >= self._next_ns:
-                    self._learn()
-                self._minutes.advance(trades_of(part))
-                self._day.advance(part, done)
+            while part.ts_gateway[0] >= self._next_ns:
+                self._learn()
+            self._walk(part, done)
+
+    def _walk(self, events: Events, changes: Changes) -> None:
+        trades = trades_of(events)
+        if len(trades.price):
+            self._minutes.advance(trades)
+        self._day.walk(events, changes, trades)
 
     def _boundaries(self, events: Events) -> Array:
         last = int(events.ts_gateway[-1]) if len(events.ts_gateway) else self._next_ns - 1

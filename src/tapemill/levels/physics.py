@@ -68,6 +68,11 @@ class FeatureRows(NamedTuple):
     values: Array
 
 
+_NO_ROWS = FeatureRows(
+    np.empty(0, np.int64), np.empty(0, np.int32), np.empty((0, len(PHYSICS_FEATURES)))
+)
+
+
 class _Pending(NamedTuple):
     """A decision that waits for its moment; sorts as decisions do."""
 
@@ -232,6 +237,8 @@ def _spans(one: _Pending) -> Array:
 
 
 def _rows(answers: list[tuple[_Pending, Array]]) -> FeatureRows:
+    if not answers:
+        return _NO_ROWS
     return FeatureRows(
         np.array([one.episode for one, _ in answers], np.int64),
         np.array([one.delay for one, _ in answers], np.int32),
