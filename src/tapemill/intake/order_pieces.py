@@ -23,7 +23,7 @@ __all__ = [
     "trade_piece",
 ]
 
-STRETCH_RECORDS = 131_072
+STRETCH_RECORDS = 65_536
 """Records of a file that are read together, counted from its start."""
 STRETCHES_A_BATCH = 8
 """Stretches that land together, in one commit a table."""
