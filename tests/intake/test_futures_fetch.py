@@ -305,6 +305,18 @@ def test_a_file_that_does_not_import_stays_and_is_not_bought_again(
     assert bought(sandbox) == 2
 
 
+def test_what_is_here_already_is_not_priced_again(lake, settings, sandbox, monkeypatch):
+    with monkeypatch.context() as patch:
+        failed = OrderImportReport([OrderFile("some", failure="no room")])
+        patch.setattr(futures_fetch, "import_orders", lambda *_: failed)
+        fetch(lake, settings, start=SESSIONS[1], end=SESSIONS[1])
+    sandbox.calls.reset()
+    report = fetch(lake, settings)
+    assert (report.completed, report.reused, bought(sandbox)) == (3, 1, 2)
+    # The range, and the price of either side of what is here.
+    assert sandbox.calls.count() == 1 + 2 + 2
+
+
 def test_a_request_in_other_hands_is_left_to_them(lake, settings, sandbox):
     plan = plan_futures(lake, lake.clock, ["ESH4"], ["trades"], FIRST, LAST)
     key = f"futures:{plan.pending[0].file_name}"
