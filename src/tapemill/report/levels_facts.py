@@ -263,7 +263,24 @@ def read_levels(
         ratios=(settings.levels.vacuum_ratio, settings.levels.wall_ratio),
     )
     notes = careful_notes(facts, every, declared, has_history(lake, symbol, session))
-    return dataclasses.replace(facts, notes=notes)
+    return dataclasses.replace(facts, notes=(*notes, *_not_projected(lake, settings, facts)))
+
+
+def _not_projected(lake: Lake, settings: Settings, facts: LevelsFacts) -> tuple[str, ...]:
+    """The user's levels of other instruments that could not be brought over, and why."""
+    if not settings.levels.user_file:
+        return ()
+    from tapemill.levels.projected_notes import projection_notes
+    from tapemill.levels.subject import subjects_of
+    from tapemill.refine.futures_sources import order_sources
+
+    subjects = subjects_of(lake, order_sources(lake)).get(facts.session, ())
+    return tuple(
+        f"{one.name} of {one.symbol} is not drawn: {one.reason}"
+        for subject in subjects
+        if subject.symbol == facts.symbol
+        for one in projection_notes(lake, subject, settings.levels)
+    )
 
 
 def _ns(moment: datetime | None) -> int | None:

@@ -105,7 +105,7 @@ def missing_kinds(facts: LevelsFacts, every: pl.DataFrame, has_history: bool) ->
 
 def _reason(group: str, name: str, facts: LevelsFacts, last: int, has_history: bool) -> str:
     if group == "user":
-        return "no file of your own levels (levels.user_file)"
+        return "none in your own file of levels (levels.user_file) that stood on this date"
     if group in ("prior", "profile"):
         if not has_history:
             return f"the lake holds no earlier trade date of {facts.symbol}"
