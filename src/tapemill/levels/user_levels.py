@@ -104,6 +104,12 @@ def read_user_levels(path: Path) -> pl.DataFrame:
                 f"a level needs a symbol and a name of its own, not {own}", where=where
             )
         names.add(own)
+        if not cells["valid_from"]:
+            raise ConfigError(
+                f"level {cells['name']!r} does not say from when you knew it",
+                where=where,
+                next_step="fill in valid_from, such as 2023-12-26T09:30 (New York)",
+            )
         begin = _moment(cells["valid_from"], where)
         end = _moment(cells["valid_to"], where) if cells["valid_to"] else None
         if end is not None and end <= begin:
