@@ -77,6 +77,9 @@ class LevelDay:
             The minute's end that was reached; every record before it must have been walked. None:
             the whole date is known beforehand.
         """
+        # What was traded outside the hours of the date, if anything, makes no minute of it.
+        inside = (self.inputs.globex_open_ns, self.inputs.globex_close_ns)
+        minutes = minutes.filter(pl.col("ts_event").is_between(*inside, closed="left"))
         self._sigma = self._sigma_with(minutes)
         self.inputs = dataclasses.replace(
             self.inputs, minutes=minutes, volatility=self._sigma, as_of_ns=moment_ns

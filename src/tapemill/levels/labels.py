@@ -8,10 +8,12 @@ import polars as pl
 from tapemill.levels.outcomes import Outcomes, OutcomeTracker
 from tapemill.levels.outcomes_rows import outcome_rows
 from tapemill.levels.rows import DayTables
-from tapemill.levels.trades import Trades
+from tapemill.levels.trades import Gaps, Trades
 from tapemill.settings import LevelsSettings
 
 __all__ = ["label_day"]
+
+_NO_GAPS = Gaps(np.empty(0, np.int64), np.empty(0, np.int64))
 
 
 def label_day(
@@ -43,7 +45,8 @@ def label_day(
     count = int(np.searchsorted(trades.ts_gateway, last, side="right"))
     trades = Trades(*(column[:count] for column in trades))
     walked = tracker.advance(trades, day.end.until_ns, day.end.gaps)
-    rest = tracker.finish(day.end.until_ns, day.end.reason)
+    # All silences of the feed are in already: that nobody traded at the end is none.
+    rest = tracker.finish(day.end.until_ns, day.end.reason, _NO_GAPS)
     both = Outcomes(*(np.concatenate(pair) for pair in zip(walked, rest, strict=True)))
     spreads = day.features.select("episode_id", "delay_seconds", "spread_ticks")
     return outcome_rows(both, day.names, spreads, settings, tick_value=tick_value)
