@@ -62,7 +62,7 @@ def days(tmp_path_factory):
     """A file a trade date, and the definition."""
     folder = tmp_path_factory.mktemp("days")
     busy = OrderBookSpec(
-        trades=1_500, sigma_minute=0.8, records_per_trade=6.0, trade_dates=(HALF, BEFORE, AFTER)
+        trades=1_000, sigma_minute=0.7, records_per_trade=6.0, trade_dates=(HALF, BEFORE, AFTER)
     )
     made = OrderBookWorld(3, busy)
     files = []
@@ -128,10 +128,10 @@ class TestOddDays:
 
 @pytest.fixture(scope="module")
 def backwards(days, tmp_path_factory):
-    """The newest file first, and everything built after every file."""
+    """The newest files first, and built; then the older ones and the definition."""
     shell = Shell(tmp_path_factory.mktemp("backwards") / "lake")
-    for file in reversed(days):
-        bring(shell, file)
+    bring(shell, *reversed(days[3:]))
+    bring(shell, *reversed(days[:3]))
     return shell
 
 
@@ -202,6 +202,19 @@ def test_contracts_and_spreads_of_one_file_stay_apart(mixed, mixed_lake):
     assert kinds_of(mixed_lake, "error") == set()
 
 
+def test_the_verdict_is_asked_by_contract_and_by_table(mixed_lake):
+    """A lake without a single bar has no coverage to speak of, and that is no fault."""
+    code, facts, complaint = mixed_lake.run("check", "--symbols", "ESH5")
+    assert code == 2
+    assert "ESH4" in facts["next"]
+    assert "no order data of ESH5" in complaint
+    facts = mixed_lake.ok("check", "--symbols", "ESM4")
+    assert {one["subject"] for one in facts["findings"]} <= {"ESM4"}
+    for table in GOLD:
+        facts = mixed_lake.ok("check", table)
+        assert {one["dataset"] for one in facts["findings"]} <= {table}
+
+
 def test_a_torn_file_counts_until_a_whole_one_comes(mixed, mixed_lake, tmp_path):
     _, file, defined = mixed
     content = file.read_bytes()
@@ -213,6 +226,7 @@ def test_a_torn_file_counts_until_a_whole_one_comes(mixed, mixed_lake, tmp_path)
     assert "torn.mbo.dbn.zst" in complaint
     (read,) = (one for one in report["files"] if one["name"] == torn.name)
     assert read["records"] > 1_000
+    assert "orders_not_built" in kinds_of(shell, "warning")
     shell.ok("build", "gold.episodes")
     assert shell.scan("gold.episodes").height > 10
     assert "file_torn" in kinds_of(shell, "warning")
