@@ -105,6 +105,39 @@ def test_what_is_unknown_is_left_out_and_counted() -> None:
     assert effects["left_out"].sum() == gone["value"].null_count()
 
 
+def test_only_what_shares_a_stratum_is_compared() -> None:
+    """Real mostly mornings, placebo mostly afternoons, and mornings go up for both."""
+    covers, plain = [], []
+    for seed in range(60):
+        rng = np.random.default_rng([16, seed])
+        parts = []
+        for stratum, rate, real, placebo in (("10:00", 0.7, 9, 6), ("15:00", 0.4, 3, 18)):
+            part = frame(rng, real=real, placebo=placebo, shock=0.0, kinds=("A",))
+            value = (rng.random(part.height) < rate).astype(float)
+            parts.append(part.with_columns(stratum=pl.lit(stratum), value=pl.Series(value)))
+        rows = pl.concat(parts)
+        effects = placebo_effects(rows)
+        covers += covered(effects)
+        plain += covered(placebo_effects(rows.drop("stratum")))
+    assert np.mean(covers) > 0.9 and np.mean(plain) < 0.3
+    # By hand: Mantel and Haenszel's weights.
+    sums = rows.group_by("stratum", "family").agg(pl.len(), pl.col("value").mean())
+    cell = {(s, f): (n, mean) for s, f, n, mean in sums.iter_rows()}
+    top = bottom = 0.0
+    for stratum in ("10:00", "15:00"):
+        (n, r), (m, p) = (cell[stratum, name] for name in ("real", "placebo_random"))
+        top, bottom = top + n * m / (n + m) * (r - p), bottom + n * m / (n + m)
+    (row,) = effects.to_dicts()
+    assert row["difference"] == pytest.approx(top / bottom, rel=1e-12)
+    assert row["real_frac"] - row["placebo_frac"] == pytest.approx(row["difference"], rel=1e-9)
+    # What has nothing beside it is counted and changes nothing.
+    lonely = rows.filter(pl.col("family") == "real").with_columns(stratum=pl.lit("20:00"))
+    (more,) = placebo_effects(pl.concat([rows, lonely])).to_dicts()
+    assert more.pop("unmatched") == lonely.height
+    for name in ("n_real", "units", "difference", "low", "high", "real_low", "p_value"):
+        assert more[name] == pytest.approx(row[name], rel=1e-9)
+
+
 def test_too_little_is_called_so_and_has_no_number() -> None:
     rng = np.random.default_rng(10)
     few_units = frame(rng, units=LEAST_UNITS - 1, kinds=("units",))
@@ -126,7 +159,7 @@ def test_too_little_is_called_so_and_has_no_number() -> None:
         assert notes[kind].startswith("insufficient: ")
     assert str(LEAST_ROWS) in notes["rows"] and "0 placebo" in notes["alone"]
     silent = effects.filter(pl.col("note") != "")
-    numbers = silent.drop("kind", "note", "n_real", "n_placebo", "left_out", "units")
+    numbers = silent.drop("kind", "note", "n_real", "n_placebo", "left_out", "unmatched", "units")
     assert all(column.null_count() == 4 for column in numbers)
     assert judge_effects(silent).outcome == "insufficient"
     # Nor is a number ever without its interval.

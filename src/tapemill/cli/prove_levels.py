@@ -34,10 +34,11 @@ Examples:
   tapemill prove levels --kind VWAP --kind PRIOR_DAY_HIGH --outcome break --json
 
 Reads the outcomes of approaches (`tapemill build gold.episodes`). For each kind of level: the part
-of approaches that bounced (or broke), the same at the placebos of these levels, and the difference
-with its 95 % interval. Units are trade dates, or stretches of time where there are under ten dates:
-overlapping approaches make no interval narrower. q corrects for the number of kinds. An approach to
-a zone of several kinds counts for each. Where nothing is shown, it says so. Stores nothing.
+of approaches that bounced (or broke), the same at the placebos of these levels in the same half
+hours of the day, and the difference with its 95 % interval. Units are trade dates, or stretches of
+time where there are under ten dates: overlapping approaches make no interval narrower. q corrects
+for the number of kinds. An approach to a zone of several kinds counts for each. Where nothing is
+shown, it says so. Stores nothing.
 """
 
 
@@ -152,15 +153,16 @@ def _show(title: str, effects: list[dict[str, Any]]) -> None:
             _range(one["low"], one["high"], _points),
             _chance(one["q_value"]),
             _points(one["shrunk"]),
-            one["note"] or _left(one["left_out"]),
+            one["note"] or _left(one),
         )
         for one in effects
     ]
     print_table(title, columns, rows, right=columns[1:-1])
 
 
-def _left(left_out: int) -> str:
-    return f"{count(left_out)} censored" if left_out else ""
+def _left(one: dict[str, Any]) -> str:
+    parts = [(one["left_out"], "censored"), (one["unmatched"], "at times without the other")]
+    return ", ".join(f"{count(number)} {what}" for number, what in parts if number)
 
 
 def _percent(value: float | None) -> str:

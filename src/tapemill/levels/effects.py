@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import polars as pl
 
+from tapemill.clock.eastern import EASTERN
 from tapemill.errors import UnknownNameError, UsageError, did_you_mean
 
 if TYPE_CHECKING:
@@ -32,6 +33,7 @@ LEAST_DATES = 10
 OUTCOME_ROWS = pl.Schema(
     {
         "unit": pl.String,
+        "stratum": pl.String,
         "kind": pl.String,
         "family": pl.String,
         "outcome": pl.String,
@@ -199,8 +201,12 @@ def effect_rows(outcomes: pl.DataFrame, asked: str = "bounce") -> EffectRows:
         seconds = pl.max_horizontal(pl.lit(_SHORTEST_S), _STRETCHES * pl.col("horizon_seconds"))
         stretch = pl.col("decision_ns") // (seconds.cast(pl.Int64) * _SECOND)
         unit = pl.concat_str(unit, stretch.cast(pl.String), separator="/")
+    # Half hours of New York: what volatility does next depends on the time of day, and levels are
+    # not met at the same times as their placebos.
+    local = pl.from_epoch("decision_ns", time_unit="ns").dt.replace_time_zone("UTC")
+    stratum = local.dt.convert_time_zone(str(EASTERN)).dt.truncate("30m").dt.strftime("%H:%M")
     value = pl.when(pl.col("outcome") != "censored").then(pl.col("outcome") == asked)
-    rows = outcomes.with_columns(unit=unit, value=value.cast(pl.Float64))
+    rows = outcomes.with_columns(unit=unit, stratum=stratum, value=value.cast(pl.Float64))
     names = OUTCOME_ROWS.names()
     return EffectRows(
         rows.with_columns(kind=pl.col("kinds").str.split("+")).explode("kind").select(names),

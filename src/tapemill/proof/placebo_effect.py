@@ -32,6 +32,8 @@ LEAST_UNITS = 8
 """Units with real rows, and with placebo rows, under which nothing is said."""
 
 _LEAST_EFFECTIVE = 4.0
+_NOTHING = 1e-12
+"""Errors this small against the values are rounding."""
 _LEAST_ALIKE = 5
 """Fewer zeros or ones than this tell too little of their own spread."""
 
@@ -41,6 +43,7 @@ EFFECT_SCHEMA = pl.Schema(
         "n_real": pl.Int64,
         "n_placebo": pl.Int64,
         "left_out": pl.Int64,
+        "unmatched": pl.Int64,
         "units": pl.Int64,
         "effective_units": pl.Float64,
         "real_frac": pl.Float64,
@@ -69,7 +72,7 @@ Floats = npt.NDArray[np.float64]
 
 
 class _Sums(NamedTuple):
-    """Of one kind and family by unit: rows and the sum of their values."""
+    """Of one kind and family: rows and the sum of their values, shape (units, strata)."""
 
     rows: Floats
     values: Floats
@@ -91,12 +94,16 @@ def placebo_effects(outcomes: pl.DataFrame) -> pl.DataFrame:
     outcomes : pl.DataFrame
         ``unit`` (String: trade date or stretch of time; rows of different units are independent),
         ``kind`` (String), ``family`` (``"real"``; everything else is placebo) and ``value`` (0 or
-        1, or any number; null: unknown, left out and counted). Other columns are not looked at.
+        1, or any number; null: unknown, left out and counted). Optionally ``stratum`` (String):
+        real is compared with placebo of the same stratum only, such as the time of day. Other
+        columns are not looked at.
 
     Returns
     -------
     pl.DataFrame
-        A row a kind, by name, columns of :data:`EFFECT_SCHEMA`. ``real_frac``, ``placebo_frac`` and
+        A row a kind, by name, columns of :data:`EFFECT_SCHEMA`. ``n_real`` and ``n_placebo`` count
+        what was compared, ``left_out`` the unknown, ``unmatched`` what has nothing to be compared
+        with in its stratum. ``real_frac``, ``placebo_frac`` and
         ``difference`` (real minus placebo) with 95 % intervals; ``p_value`` two-sided against no
         difference and ``q_value`` over all kinds that were judged (Benjamini and Hochberg 1995);
         ``shrunk`` and ``real_shrunk``: difference and real rate drawn towards those of all kinds as
@@ -113,8 +120,9 @@ def placebo_effects(outcomes: pl.DataFrame) -> pl.DataFrame:
     binary = bool(outcomes["value"].drop_nulls().is_in([0.0, 1.0]).all())
     real, known = pl.col("family") == "real", pl.col("value").is_not_null()
     value = pl.col("value").cast(pl.Float64)
+    stratum = pl.col("stratum") if "stratum" in outcomes.columns else pl.lit("")
     sums = (
-        outcomes.group_by("kind", "unit")
+        outcomes.group_by("kind", "unit", stratum.alias("stratum"))
         .agg(
             n_real=(real & known).sum(),
             n_placebo=(~real & known).sum(),
@@ -122,11 +130,11 @@ def placebo_effects(outcomes: pl.DataFrame) -> pl.DataFrame:
             sum_placebo=value.filter(~real).sum(),
             left_out=(~known).sum(),
         )
-        .sort("kind", "unit")
+        .sort("kind", "unit", "stratum")
     )
     rows = [
-        _effect(str(kind), units, binary)
-        for (kind,), units in sums.group_by("kind", maintain_order=True)
+        _effect(str(kind), cells, binary)
+        for (kind,), cells in sums.group_by("kind", maintain_order=True)
     ]
     q_values = benjamini_hochberg([row["p_value"] for row in rows])
     for row, q_value in zip(rows, q_values, strict=True):
@@ -150,35 +158,33 @@ def _refuse(outcomes: pl.DataFrame) -> None:
         )
 
 
-def _effect(kind: str, units: pl.DataFrame, binary: bool) -> dict[str, Any]:
-    """The row of one kind; `units` are its sums by unit."""
-    counted = units.filter(pl.col("n_real") + pl.col("n_placebo") > 0)
+def _effect(kind: str, cells: pl.DataFrame, binary: bool) -> dict[str, Any]:
+    """The row of one kind; `cells` are its sums by unit and stratum."""
+    raw = _families(cells)
+    matched = [sums.rows.sum(axis=0) > 0 for sums in raw]
+    both = matched[0] & matched[1]
     row: dict[str, Any] = dict.fromkeys(EFFECT_SCHEMA, math.nan)
-    row |= {
-        "kind": kind,
-        "n_real": int(counted["n_real"].sum()),
-        "n_placebo": int(counted["n_placebo"].sum()),
-        "left_out": int(units["left_out"].sum()),
-        "units": counted.height,
-    }
-    families = [
-        _Sums(*(counted[f"{what}_{name}"].cast(pl.Float64).to_numpy() for what in ("n", "sum")))
-        for name in ("real", "placebo")
-    ]
-    row["note"] = _lacking(families)
+    row |= _counts(raw) | {"kind": kind, "left_out": int(cells["left_out"].sum()), "unmatched": 0}
+    row["note"] = _lacking(raw)
+    if not row["note"]:
+        every = row["n_real"] + row["n_placebo"]
+        families = [_Sums(sums.rows[:, both], sums.values[:, both]) for sums in raw]
+        row |= _counts(families)
+        row["unmatched"] = every - row["n_real"] - row["n_placebo"]
+        row["note"] = _lacking(families)
     if row["note"]:
         return row
-    real, placebo = (_mean(sums) for sums in families)
+    means = _means(*families)
+    real, placebo = means
     effective = min(real.effective, placebo.effective)
-    means = (real, placebo)
     spare = [
         _alike(sums, mean) if binary else 0.0 for sums, mean in zip(families, means, strict=True)
     ]
     difference = real.mean - placebo.mean
     variance = _variance(real.without - placebo.without) + sum(spare)
     error, reach = math.sqrt(variance), t_quantile(1.0 - LEVEL, effective - 1.0)
-    if error == 0.0:
-        row["note"] = "insufficient: every unit is the same, so nothing tells how sure it is"
+    if not error > _NOTHING * max(abs(real.mean), abs(placebo.mean), 1.0):
+        row["note"] = "insufficient: nothing tells how sure it is, for the units do not differ"
         return row
     bounds = (-1.0, 1.0) if binary else (-math.inf, math.inf)
     row |= {
@@ -194,16 +200,39 @@ def _effect(kind: str, units: pl.DataFrame, binary: bool) -> dict[str, Any]:
     return row
 
 
+def _families(cells: pl.DataFrame) -> list[_Sums]:
+    """Sums of real and of placebo, by unit and stratum."""
+    unit, stratum = (cells[name].rank("dense").to_numpy() - 1 for name in ("unit", "stratum"))
+    shape = (int(unit.max()) + 1, int(stratum.max()) + 1)
+    found = []
+    for family in ("real", "placebo"):
+        sums = _Sums(np.zeros(shape), np.zeros(shape))
+        sums.rows[unit, stratum] = cells[f"n_{family}"].to_numpy()
+        sums.values[unit, stratum] = cells[f"sum_{family}"].to_numpy()
+        found.append(sums)
+    return found
+
+
+def _counts(families: Sequence[_Sums]) -> dict[str, int]:
+    real, placebo = (sums.rows.sum(axis=1) for sums in families)
+    return {
+        "n_real": int(real.sum()),
+        "n_placebo": int(placebo.sum()),
+        "units": int((real + placebo > 0).sum()),
+    }
+
+
 def _lacking(families: Sequence[_Sums]) -> str:
     """Why a kind cannot be judged; empty if it can."""
     for name, sums in zip(("real", "placebo"), families, strict=True):
-        rows, units = int(sums.rows.sum()), int((sums.rows > 0).sum())
+        by_unit = sums.rows.sum(axis=1)
+        rows, units = int(by_unit.sum()), int((by_unit > 0).sum())
         if rows < LEAST_ROWS or units < LEAST_UNITS:
             return (
                 f"insufficient: {rows} {name} in {units} {'unit' if units == 1 else 'units'}; "
                 f"{LEAST_ROWS} in {LEAST_UNITS} are needed"
             )
-        effective = _mean(sums).effective
+        effective = _effective(by_unit)
         if effective < _LEAST_EFFECTIVE:
             return (
                 f"insufficient: the {rows} {name} fall so unevenly into {units} units that they "
@@ -212,13 +241,29 @@ def _lacking(families: Sequence[_Sums]) -> str:
     return ""
 
 
-def _mean(sums: _Sums) -> _Mean:
-    rows, values = sums.rows.sum(), sums.values.sum()
-    return _Mean(
-        float(values / rows),
-        (values - sums.values) / (rows - sums.rows),
-        float(rows**2 / (sums.rows @ sums.rows)),
-    )
+def _effective(weights: Floats) -> float:
+    return float(weights.sum() ** 2 / (weights @ weights))
+
+
+def _means(real: _Sums, placebo: _Sums) -> tuple[_Mean, _Mean]:
+    """Both means over the same mix of strata, so that their difference is one within strata.
+
+    A stratum weighs ``n m / (n + m)`` for n real and m placebo rows, as sure as it is (Mantel and
+    Haenszel 1959). Without strata these are the plain means.
+    """
+    pair = (real, placebo)
+    # First all units, then without each of them.
+    rows = [np.vstack([s.rows.sum(axis=0), s.rows.sum(axis=0) - s.rows]) for s in pair]
+    values = [np.vstack([s.values.sum(axis=0), s.values.sum(axis=0) - s.values]) for s in pair]
+    weight = rows[0] * rows[1] / np.maximum(rows[0] + rows[1], 1.0)
+    every = weight.sum(axis=1)
+    every[every == 0.0] = np.nan
+    found = []
+    for sums, n, total in zip(pair, rows, values, strict=True):
+        mean = (weight * total / np.maximum(n, 1.0)).sum(axis=1) / every
+        by_unit = sums.rows @ (weight[0] / np.maximum(n[0], 1.0))
+        found.append(_Mean(float(mean[0]), mean[1:], _effective(by_unit)))
+    return found[0], found[1]
 
 
 def _variance(without: Floats) -> float:
