@@ -62,3 +62,13 @@ def test_a_file_that_is_none_is_refused(tmp_path):
         _read(tmp_path, "symbol,price,name\n")
     with pytest.raises(ConfigError, match="cannot be read"):
         read_user_levels(tmp_path / "absent.csv")
+
+
+def test_a_moment_beyond_all_dates_means_for_good(tmp_path):
+    path = tmp_path / "own.csv"
+    path.write_text(
+        "symbol,price,name,valid_from,valid_to\nES,4800,a,0001-01-01,9999-12-31\n", "utf-8"
+    )
+    (row,) = read_user_levels(path).iter_rows(named=True)
+    assert row["valid_from_ns"] < 0
+    assert row["valid_to_ns"] > eastern_ns(date(2100, 1, 1), 18)

@@ -20,6 +20,8 @@ from tapemill.settings.declaration import LevelsSettings
 __all__ = ["USER_KINDS", "USER_SCHEMA", "foreign_rows", "own_rows", "read_user_levels"]
 
 _COLUMNS = ("symbol", "price", "name", "valid_from", "valid_to")
+_FAR_NS = 1 << 62
+"""Beyond every trade date: who writes 9999-12-31 means for good."""
 USER_SCHEMA = pl.Schema(
     {
         "symbol": pl.String(),
@@ -43,7 +45,8 @@ def _moment(text: str, where: str) -> int:
     if moment.tzinfo is None:
         moment = moment.replace(tzinfo=EASTERN)
     epoch = datetime.fromisoformat("1970-01-01T00:00:00+00:00")
-    return (moment - epoch) // timedelta(microseconds=1) * 1000
+    told = (moment - epoch) // timedelta(microseconds=1) * 1000
+    return min(max(told, -_FAR_NS), _FAR_NS)
 
 
 def _price(text: str, where: str) -> float | None:
