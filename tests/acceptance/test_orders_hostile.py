@@ -138,6 +138,7 @@ def backwards(days, tmp_path_factory):
 class TestOrderAndRepetition:
     def test_files_out_of_order_make_the_same_levels(self, backwards, calendar_lake):
         assert digests(backwards) == digests(calendar_lake)
+        assert kinds_of(backwards, "error") == set()
 
     def test_the_same_days_again_change_nothing(self, backwards, days):
         before = digests(backwards)

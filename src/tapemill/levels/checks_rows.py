@@ -20,7 +20,7 @@ from tapemill.levels.episodes import DELAYS, END_REASONS
 from tapemill.levels.outcomes import CENSORED_BY, OUTCOMES, barrier_names
 from tapemill.levels.registry import KIND_WEIGHTS
 from tapemill.refine.detectors import Finding
-from tapemill.refine.detectors.findings import by_session
+from tapemill.refine.detectors.findings import Severity, by_session
 from tapemill.settings import LevelsSettings
 
 __all__ = ["EPISODES", "FEATURES", "LEVELS", "OUTCOME_ROWS", "Rule", "broken_rows", "check_rows"]
@@ -42,6 +42,7 @@ class Rule(NamedTuple):
     kind: str
     broken: pl.Expr
     text: str
+    severity: Severity = "error"
 
 
 def broken_rows(dataset: str, frame: pl.DataFrame, rules: Sequence[Rule]) -> list[Finding]:
@@ -62,7 +63,8 @@ def broken_rows(dataset: str, frame: pl.DataFrame, rules: Sequence[Rule]) -> lis
         broken = verdicts[str(place)]
         if broken.any():
             rows = frame.filter(broken)
-            found += by_session(rule.kind, dataset, rows, "{rows} rows: " + rule.text)
+            text = "{rows} rows: " + rule.text
+            found += by_session(rule.kind, dataset, rows, text, severity=rule.severity)
     return found
 
 
@@ -118,6 +120,7 @@ def _every(dataset: str) -> list[Rule]:
             "out_of_order",
             order.rank("dense") < order.rank("dense").shift(1),
             "rows are not in the order of the table",
+            "warning",
         ),
         Rule(
             "known_at_wrong",
