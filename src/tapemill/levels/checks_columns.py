@@ -23,8 +23,9 @@ __all__ = ["Sample"]
 
 _JUDGED = tuple(feature.name for feature in LEVEL_FEATURES if feature.family != "fuel")
 """Features for fuel are null until there are option data."""
-_MAY_STAND = {"barrier_visible_frac"}
-"""Features that are constant by what they are: a feed of every order shows every price."""
+_MAY_STAND = {"barrier_visible_frac", "spread_ticks"}
+"""Features that may be constant in good data: a feed of every order shows every price, and a busy
+contract trades at a spread of one tick for days."""
 _MANY_DECISIONS, _MANY_DATES = 1_000, 5
 _SOME_DECISIONS = 100
 _SILENT = 0.97
