@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 from numba import njit
 
-__all__ = ["compiled", "inlined"]
+__all__ = ["compiled", "compiled_for", "inlined"]
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -21,6 +21,12 @@ def compiled(function: F) -> F:
     """Compile a kernel that makes no arrays."""
     kernel: F = njit(**_OPTIONS)(function)
     return kernel
+
+
+def compiled_for(signature: Any) -> Callable[[F], F]:
+    """Compile a kernel that makes no arrays, for these types at once."""
+    make: Callable[[F], F] = njit(signature, **_OPTIONS)
+    return make
 
 
 def inlined(function: F) -> F:

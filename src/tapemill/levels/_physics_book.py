@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from numba import njit
-
+from tapemill.book._compiled import compiled
 from tapemill.levels import _physics_layout as kept
 
 __all__ = ["depth_at", "place_of", "put", "view_limit"]
@@ -14,8 +13,8 @@ _STEPS = 4096
 """Prices tried one by one before all known prices are compared."""
 
 
-@njit(cache=True, nogil=True, _nrt=False)
-def place_of(book: Any, price: int) -> int:
+@compiled
+def place_of(book: Any, price: int) -> Any:
     """Row of a price, or the empty row where it would go."""
     mask = book.shape[0] - 1
     place = price & mask
@@ -24,14 +23,14 @@ def place_of(book: Any, price: int) -> int:
     return place
 
 
-@njit(cache=True, nogil=True, _nrt=False)
+@compiled
 def depth_at(book: Any, price: int, field: int) -> int:
     """One field of a price; 0 where nothing rests."""
     place = place_of(book, price)
     return int(book[place, field]) if book[place, kept.KEY] == price else 0
 
 
-@njit(cache=True, nogil=True, _nrt=False)
+@compiled
 def _next_best(book: Any, side: int, sign: int, best: int) -> int:
     """Best price of a side that is worse than `best`, mirrored; something rests there."""
     for step in range(1, _STEPS):
@@ -44,7 +43,7 @@ def _next_best(book: Any, side: int, sign: int, best: int) -> int:
     return found
 
 
-@njit(cache=True, nogil=True, _nrt=False)
+@compiled
 def put(whole: Any, book: Any, side: int, price: int, size: int, orders: int) -> None:
     """Set what rests at a price and keep the best price and the number of prices."""
     place = place_of(book, price)
@@ -71,7 +70,7 @@ def put(whole: Any, book: Any, side: int, price: int, size: int, orders: int) ->
             )
 
 
-@njit(cache=True, nogil=True, _nrt=False)
+@compiled
 def view_limit(whole: Any, book: Any, side: int) -> int:
     """Worst price of a side that the feed shows now, mirrored.
 

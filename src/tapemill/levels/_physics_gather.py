@@ -5,8 +5,9 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from numba import njit, types
+from numba import types
 
+from tapemill.book._compiled import compiled, compiled_for
 from tapemill.contracts.level_physics import IMBALANCE_TICKS
 from tapemill.levels import _physics_layout as kept
 from tapemill.levels._physics_book import depth_at, view_limit
@@ -38,7 +39,7 @@ SUMS = 15
 _T: Any = types
 
 
-@njit(cache=True, nogil=True, _nrt=False)
+@compiled
 def _add_flow(flow: Any, seconds: Any, row: int, side: int, low: int, high: int, sums: Any) -> None:
     """Add what a second did to the zone on one side."""
     base = seconds[row, kept.Q_BASE]
@@ -53,7 +54,7 @@ def _add_flow(flow: Any, seconds: Any, row: int, side: int, low: int, high: int,
             sums[_ADDED + kind] += flow[row, price, 3 * side + kind]
 
 
-@njit(cache=True, nogil=True, _nrt=False)
+@compiled
 def _add_tape(
     tape: Any, seconds: Any, row: int, low: int, high: int, through: int, upwards: bool, sums: Any
 ) -> None:
@@ -75,7 +76,7 @@ def _add_tape(
             sums[_THROUGH] += buy + sell
 
 
-@njit(cache=True, nogil=True, _nrt=False)
+@compiled
 def _barrier_now(
     whole: Any, book: Any, baseline: Any, side: int, low: int, high: int, out: Any
 ) -> float:
@@ -112,7 +113,7 @@ def _barrier_now(
     return float(depth)
 
 
-@njit(cache=True, nogil=True, _nrt=False)
+@compiled
 def _barrier_window(sums: Any, depth: float, limits: Any, out: Any) -> None:
     """What was added, pulled and traded in a window; `limits` are thresholds of the states."""
     added, canceled, filled = sums[_ADDED], sums[_CANCELED], sums[_FILLED]
@@ -134,7 +135,7 @@ def _barrier_window(sums: Any, depth: float, limits: Any, out: Any) -> None:
     out[10] = min(1.0, churn / (5.0 * limits[2]))
 
 
-@njit(cache=True, nogil=True, _nrt=False)
+@compiled
 def _tape_volume(sums: Any, direction: int, large_known: bool, out: Any) -> None:
     buy, sell = sums[_BUY], sums[_SELL]
     volume = buy + sell
@@ -148,7 +149,7 @@ def _tape_volume(sums: Any, direction: int, large_known: bool, out: Any) -> None
     out[10] = sums[_THROUGH]
 
 
-@njit(cache=True, nogil=True, _nrt=False)
+@compiled
 def _tape_motion(
     seconds: Any, second: int, span: int, direction: int, price: int, out: Any
 ) -> None:
@@ -160,7 +161,7 @@ def _tape_motion(
     out[6] = direction * (slope(late) - slope(early))
 
 
-@njit(cache=True, nogil=True, _nrt=False)
+@compiled
 def _imbalances(whole: Any, sums: Any, direction: int, near: Any, out: Any) -> None:
     """Order-flow imbalance of a window over what usually rests near the best prices."""
     for which in range(_NEAR):
@@ -171,7 +172,7 @@ def _imbalances(whole: Any, sums: Any, direction: int, near: Any, out: Any) -> N
             out[which] = direction * sums[_OFI + which] / near[which]
 
 
-@njit(
+@compiled_for(
     _T.void(
         *STATE_TYPES,
         _T.int64,
@@ -184,10 +185,7 @@ def _imbalances(whole: Any, sums: Any, direction: int, near: Any, out: Any) -> N
         _T.Array(_T.int64, 1, "C"),
         _T.Array(_T.int64, 1, "C"),
         _T.Array(_T.float64, 1, "C"),
-    ),
-    cache=True,
-    nogil=True,
-    _nrt=False,
+    )
 )
 def gather(
     whole: Any, real: Any, book: Any, flow: Any, tape: Any, seconds: Any, sweeps: Any,

@@ -5,8 +5,9 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from numba import njit, types
+from numba import types
 
+from tapemill.book._compiled import compiled, compiled_for
 from tapemill.book.events import NO_DEPTH, NO_PRICE, Cause, Flag
 from tapemill.contracts.level_physics import IMBALANCE_TICKS
 from tapemill.levels import _physics_layout as kept
@@ -46,7 +47,7 @@ _CHANGE_TYPES = tuple(
 )
 
 
-@njit(cache=True, nogil=True, _nrt=False)
+@compiled
 def _size_bin(size: int) -> int:
     """Bin of a size: itself below 256, then 32 bins to each doubling."""
     if size < kept.EXACT_SIZES:
@@ -57,7 +58,7 @@ def _size_bin(size: int) -> int:
     return kept.EXACT_SIZES + (power - 8) * 32 + ((size >> (power - 5)) & 31)
 
 
-@njit(cache=True, nogil=True, _nrt=False)
+@compiled
 def _close_second(whole: Any, real: Any, sizes: Any, second: int) -> None:
     """What the finished second says about usual volume and usual sizes."""
     if whole[kept.VOLUME] == 0:
@@ -84,7 +85,7 @@ def _close_second(whole: Any, real: Any, sizes: Any, second: int) -> None:
     whole[kept.LARGE_ABOVE] = place
 
 
-@njit(cache=True, nogil=True, _nrt=False)
+@compiled
 def _sample_depth(whole: Any, book: Any, baseline: Any, view_bid: int, view_ask: int) -> None:
     """Depth by distance from the best price, as far as the feed shows it."""
     best_bid, best_ask = whole[kept.BEST_BID], whole[kept.BEST_ASK]
@@ -102,7 +103,7 @@ def _sample_depth(whole: Any, book: Any, baseline: Any, view_bid: int, view_ask:
             baseline[1, distance] += 1
 
 
-@njit(cache=True, nogil=True, _nrt=False)
+@compiled
 def _clear_row(flow: Any, tape: Any, seconds: Any, row: int) -> None:
     for price in range(seconds[row, kept.Q_LOW], seconds[row, kept.Q_HIGH] + 1):
         for field in range(flow.shape[2]):
@@ -116,7 +117,7 @@ def _clear_row(flow: Any, tape: Any, seconds: Any, row: int) -> None:
     seconds[row, kept.Q_HIGH] = seconds[row, kept.Q_TAPE_HIGH] = -1
 
 
-@njit(cache=True, nogil=True, _nrt=False)
+@compiled
 def _open_second(
     whole: Any, real: Any, book: Any, flow: Any, tape: Any, seconds: Any, sizes: Any, baseline: Any
 ) -> None:
@@ -142,7 +143,7 @@ def _open_second(
     whole[kept.ROW] = row
 
 
-@njit(cache=True, nogil=True, _nrt=False)
+@compiled
 def _place_in_row(whole: Any, seconds: Any, price: int) -> int:
     """Where the second at hand keeps a price; outside 0 … kept.WIDTH − 1 it keeps none."""
     row = whole[kept.ROW]
@@ -151,7 +152,7 @@ def _place_in_row(whole: Any, seconds: Any, price: int) -> int:
     return int(price - seconds[row, kept.Q_BASE])
 
 
-@njit(cache=True, nogil=True, _nrt=False)
+@compiled
 def _flow(
     whole: Any, flow: Any, seconds: Any, side: int, price: int, before: int, cause: int, signed: int
 ) -> None:
@@ -174,7 +175,7 @@ def _flow(
                 seconds[row, kept.Q_OFI] += signed
 
 
-@njit(cache=True, nogil=True, _nrt=False)
+@compiled
 def close_burst(whole: Any, real: Any, sweeps: Any, multiples: Any) -> None:
     """Keep the burst of prints that has ended if it is a sweep."""
     size, usual = whole[kept.BURST_SIZE], real[kept.BURST_USUAL]
@@ -189,7 +190,7 @@ def close_burst(whole: Any, real: Any, sweeps: Any, multiples: Any) -> None:
     whole[kept.SWEEPS] += 1
 
 
-@njit(cache=True, nogil=True, _nrt=False)
+@compiled
 def _burst(
     whole: Any, real: Any, sweeps: Any, multiples: Any, side: int, price: int, size: int
 ) -> None:
@@ -216,7 +217,7 @@ def _burst(
     whole[kept.BURST_NS] = whole[kept.NOW]
 
 
-@njit(cache=True, nogil=True, _nrt=False)
+@compiled
 def _trade(
     whole: Any, real: Any, tape: Any, seconds: Any, sweeps: Any, multiples: Any, sizes: Any,
     side: int, price: int, size: int,
@@ -247,12 +248,7 @@ def _trade(
     sizes[bin_of_size] += 1
 
 
-@njit(
-    _T.int64(*STATE_TYPES, *_EVENT_TYPES, *_CHANGE_TYPES, _T.int64, _T.int64, _T.int64),
-    cache=True,
-    nogil=True,
-    _nrt=False,
-)
+@compiled_for(_T.int64(*STATE_TYPES, *_EVENT_TYPES, *_CHANGE_TYPES, _T.int64, _T.int64, _T.int64))
 def walk(
     whole: Any, real: Any, book: Any, flow: Any, tape: Any, seconds: Any, sweeps: Any,
     multiples: Any, sizes: Any, baseline: Any,

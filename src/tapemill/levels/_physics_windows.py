@@ -5,8 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from numba import njit
-
+from tapemill.book._compiled import compiled
 from tapemill.levels import _physics_layout as kept
 from tapemill.levels._physics_book import depth_at
 
@@ -15,8 +14,8 @@ __all__ = ["best_prices", "joined", "slope", "spread_of_moments", "sweeps_since"
 _MICROSECOND = 1e-6
 
 
-@njit(cache=True, nogil=True, _nrt=False)
-def joined(a: Any, b: Any) -> tuple[float, float, float, float, float]:
+@compiled
+def joined(a: Any, b: Any) -> Any:
     """Moments of two samples together (Chan, Golub and LeVeque 1983).
 
     A sample is (count, mean time, mean price, Σ squared time, Σ time · price), both sums centred.
@@ -37,7 +36,7 @@ def joined(a: Any, b: Any) -> tuple[float, float, float, float, float]:
     )
 
 
-@njit(cache=True, nogil=True, _nrt=False)
+@compiled
 def spread_of_moments(
     seconds: Any, second: int, newest: int, oldest: int, price: int
 ) -> tuple[float, float, float, float, float]:
@@ -68,7 +67,7 @@ def spread_of_moments(
     return total
 
 
-@njit(cache=True, nogil=True, _nrt=False)
+@compiled
 def slope(sample: Any) -> float:
     """Least-squares slope of price on time; NaN where all trades share one moment."""
     # A microsecond apart is the least that differs; the centred square of two such is 5e-13.
@@ -77,7 +76,7 @@ def slope(sample: Any) -> float:
     return float(sample[4] / sample[3])
 
 
-@njit(cache=True, nogil=True, _nrt=False)
+@compiled
 def sweeps_since(
     whole: Any, real: Any, sweeps: Any, multiples: Any, first: int, low: int, high: int
 ) -> tuple[int, float, float]:
@@ -107,7 +106,7 @@ def sweeps_since(
     return count, largest, balance
 
 
-@njit(cache=True, nogil=True, _nrt=False)
+@compiled
 def best_prices(whole: Any, book: Any, direction: int) -> tuple[float, float, float]:
     """Queue pressure, spread and microprice; NaN while the book is crossed or one-sided."""
     bid, ask = whole[kept.BEST_BID], -whole[kept.BEST_BID + 1]
@@ -122,7 +121,7 @@ def best_prices(whole: Any, book: Any, direction: int) -> tuple[float, float, fl
     return pressure, spread, 0.5 * spread * pressure
 
 
-@njit(cache=True, nogil=True, _nrt=False)
+@compiled
 def usual_depth(whole: Any, baseline: Any, ticks: int) -> float:
     """What usually rests on a side less than `ticks` from its best; NaN if not known yet."""
     total = 0.0

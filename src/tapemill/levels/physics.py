@@ -43,6 +43,7 @@ PHYSICS_FEATURES: tuple[LevelFeature, ...] = (
 """Columns of :class:`FeatureRows`, in order."""
 
 _END = int(np.iinfo(np.int64).max)
+_walk: Any = walk  # takes what it carries as one argument a column
 _EVENT_COLUMNS = (
     ("ts_gateway", np.int64), ("ordinal", np.int64), ("action", np.int8), ("side", np.int8),
     ("price", np.int32), ("size", np.int32), ("depth", np.int16), ("flags", np.int16),
@@ -151,7 +152,7 @@ class Physics:
         answers: list[tuple[_Pending, Array]] = []
         while at < size:
             stop = self._pending[0] if self._pending else None
-            at = walk(
+            at = _walk(
                 *self._state, *given, at,
                 stop.decision_ns if stop else _END, stop.ordinal if stop else _END,
             )  # fmt: skip
