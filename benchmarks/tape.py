@@ -31,7 +31,9 @@ CLAIMS = {
     "incremental": ("live.py", "mbp-10", "dbn"),
 }
 USUAL, FULL = 5_000_000, 20_000_000
-SMALL, SLICE = 60_000, 500_000
+SMALL = 60_000
+SLICES = {"features.py": 2_000_000, "whole.py": 500_000}
+"""Records of the session that peers are measured on."""
 
 
 def made(folder: Path, schema: str, ending: str, records: int) -> Path:
@@ -58,7 +60,7 @@ def main() -> None:
             run = [sys.executable, "-W", "ignore", Path(__file__).parent / "tape_parts" / script]
             small, part, whole = (
                 made(folder, schema, ending, min(count, records))
-                for count in (SMALL, SLICE, records)
+                for count in (SMALL, SLICES.get(script, SMALL), records)
             )
             subprocess.run([*run, claim, small, small], check=True, stdout=subprocess.DEVNULL)
             subprocess.run([*run, claim, whole, part], check=True)

@@ -162,7 +162,7 @@ def _opened(
     """A file, and what tells how many of its bytes are done from the bytes of records read."""
     raw = stack.enter_context(path.open("rb"))
     packed = raw.read(4) == _ZSTD_MAGIC
-    if not packed:  # given its path, the reader maps a plain file
+    if not packed:
         return stack.enter_context(DbnFile.open(path, schema=schema)), lambda read: read
     raw.seek(0)
     file = stack.enter_context(DbnFile.open(raw, schema=schema, name=path.name))

@@ -14,7 +14,7 @@ from typing import Any, Self
 
 import numpy as np
 
-from tapemill.book import Changes, Events, Flag, LadderBook, OrderBook
+from tapemill.book import Changes, Events, LadderBook, OrderBook
 from tapemill.book.records import UNDEFINED
 from tapemill.errors import ContractError, FileFormatError
 from tapemill.intake.order_sorting import by_instrument
@@ -36,7 +36,7 @@ _LEVELS = {"mbo": 0, "mbp-10": 10, "mbp-1": 1}
 _NANO = 10**9
 _CHUNK = 65_536
 _AHEAD = 2
-_BUYER, _SELLER, _SNAPSHOT = ord("B"), ord("A"), int(Flag.SNAPSHOT)
+_BUYER, _SELLER = ord("B"), ord("A")
 
 
 def file_day(path: Path, inputs: LevelInputs, settings: LevelsSettings) -> DayTables:
@@ -72,23 +72,21 @@ def file_trades(path: Path, inputs: LevelInputs) -> Trades:
     start, end = session_window(inputs.session)
     parts = [NO_TRADES]
     with _Own(path, inputs.symbol) as own:
-        for records, ordinals in own.chunks():
-            places = trade_places(records["action"], records["price"], UNDEFINED)
-            received = records["ts_recv"][places]
-            wanted = (received >= start) & (received < end)
-            wanted &= records["flags"][places] & _SNAPSHOT == 0
-            found = records[places[wanted]]
-            ticks = found["price"] // nano
-            if (ticks * nano != found["price"]).any():
+        for records, ordinals in own.chunks(ahead=True):
+            at = trade_places(records["action"], records["price"], records["flags"], UNDEFINED)
+            received = records["ts_recv"][at]
+            at = at[(received >= start) & (received < end)]
+            price, side = records["price"][at], records["side"][at]
+            ticks = price // nano
+            if (ticks * nano != price).any():
                 raise _off_tick(path, nano)
             parts.append(
                 Trades(
-                    np.ascontiguousarray(found["ts_recv"]),
-                    ordinals[places[wanted]],
+                    records["ts_recv"][at],
+                    ordinals[at],
                     ticks.astype(np.int32),
-                    found["size"].astype(np.int32),
-                    (found["side"] == _BUYER).astype(np.int8)
-                    - (found["side"] == _SELLER).astype(np.int8),
+                    records["size"][at].astype(np.int32),
+                    (side == _BUYER).astype(np.int8) - (side == _SELLER).astype(np.int8),
                 )
             )
     return Trades(*(np.concatenate(columns) for columns in zip(*parts, strict=True)))
@@ -155,9 +153,9 @@ class _Own:
                 book = LadderBook(tick_nano, depth) if depth else OrderBook(tick_nano)
             yield book.apply(records, ordinals)
 
-    def chunks(self) -> Iterator[tuple[Array, Array]]:
-        """Records and ordinals of the contract."""
-        for chunk in self._file.chunks(_CHUNK):
+    def chunks(self, *, ahead: bool | None = None) -> Iterator[tuple[Array, Array]]:
+        """Records and ordinals of the contract; `ahead` as for :meth:`DbnFile.chunks`."""
+        for chunk in self._file.chunks(_CHUNK, ahead=ahead):
             if chunk.kind not in _LEVELS:
                 continue
             records: Any = chunk.records

@@ -87,14 +87,11 @@ def day_tables(
     """
     episodes = _episodes(inputs, levels, entered)
     decisions = Decisions(*(np.concatenate(columns) for columns in zip(*decided, strict=True)))
-    answers = pl.concat(
-        [
-            pl.DataFrame({"episode": rows.episode, "delay": rows.delay}).with_columns(
-                pl.Series(feature.name, np.ascontiguousarray(rows.values[:, place]))
-                for place, feature in enumerate(PHYSICS_FEATURES)
-            )
-            for rows in measured
-        ]
+    # One frame of all answers: a busy date gives them in thousands of calls.
+    found = FeatureRows(*(np.concatenate(columns) for columns in zip(*measured, strict=True)))
+    answers = pl.DataFrame({"episode": found.episode, "delay": found.delay}).with_columns(
+        pl.Series(feature.name, np.ascontiguousarray(found.values[:, place]))
+        for place, feature in enumerate(PHYSICS_FEATURES)
     )
     context = np.concatenate(described)
     features = (

@@ -8,6 +8,7 @@ import numpy as np
 
 from tapemill.book.events import NO_PRICE, Events, Flag
 from tapemill.errors import ContractError
+from tapemill.levels._trade_places import trade_places
 
 __all__ = ["NO_TRADES", "FeedSilence", "Gaps", "Trades", "require_order", "trades_of"]
 
@@ -64,8 +65,7 @@ def trades_of(events: Events) -> Trades:
     """
     if len(events.action) == 1:  # a live feed comes record by record
         return _trade_of(events)
-    flow = (events.flags & Flag.SNAPSHOT) == 0
-    at = np.flatnonzero((events.action == _TRADE) & (events.price != NO_PRICE) & flow)
+    at = trade_places(events.action, events.price, events.flags, NO_PRICE)
     side = events.side[at]
     return Trades(
         events.ts_gateway[at],

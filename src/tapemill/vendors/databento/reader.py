@@ -21,7 +21,6 @@ from tapemill.vendors.databento._blocks import (
     BLOCK_BYTES,
     ByteBlock,
     filled_blocks,
-    mapped_blocks,
 )
 from tapemill.vendors.databento._bytes import ByteSource, PlainBytes, open_bytes
 from tapemill.vendors.databento._layout import accepted, kind_of, layout_of
@@ -243,8 +242,6 @@ class DbnFile:
         self.fault = self._judge(source, splitter)
 
     def _blocks(self, source: ByteSource, *, ahead: bool | None) -> Iterator[ByteBlock]:
-        if isinstance(source, PlainBytes) and self._owned:
-            return mapped_blocks(self._file, self._origin + self._head_bytes, BLOCK_BYTES)
         left = self._head_bytes
         while left:
             left -= source.fill(memoryview(bytearray(min(left, 1 << 20))))
