@@ -91,9 +91,7 @@ LEVEL_DATASETS = (
                 null=True,
             ),
             _whole("end_ns", "Price left the leave band, or the reason below", "ns UTC"),
-            Column(
-                "end_reason", pl.String(), "through, turned, gap, close or end_of_data"
-            ),
+            Column("end_reason", pl.String(), "through, turned, gap, close or end_of_data"),
             _whole(
                 "attempt",
                 "Touches of this zone and side within the attempt gap, from 1; 0 untouched",
