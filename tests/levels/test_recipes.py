@@ -212,3 +212,31 @@ def test_an_expired_contract_gives_way(lake: Lake, chosen: Settings) -> None:
     events, changes = booked(orders(3, 60, OPEN))
     land(lake, "book", event_rows(events, "ESM4"), schema="mbo", depth=change_rows(events, changes))
     assert [one.symbol for one in refined(lake, chosen)[DAY]] == ["ESM4"]
+
+
+def test_every_module_of_the_room_behind_a_trade_date_stamps_it():
+    """A change of any of them must make gold stale."""
+    import ast
+    import importlib.util
+    from pathlib import Path
+
+    from tapemill.levels.recipes import LEVEL_RECIPES
+
+    def imported(module):
+        tree = ast.parse(Path(importlib.util.find_spec(module).origin).read_text(encoding="utf-8"))
+        named = [
+            node for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) and node.module
+        ]
+        for node in named:
+            if node.module == "tapemill.levels":
+                yield from (f"tapemill.levels.{alias.name}" for alias in node.names)
+            elif node.module.startswith("tapemill.levels."):
+                yield node.module
+
+    behind, waiting = set(), [f"tapemill.levels.{name}" for name in ("day", "labels", "subject")]
+    while waiting:
+        module = waiting.pop()
+        if module not in behind:
+            behind.add(module)
+            waiting += imported(module)
+    assert behind <= set(LEVEL_RECIPES["gold.episodes"].modules)

@@ -39,6 +39,7 @@ _HISTORY = 30
 """Trade dates before one that its levels look back on."""
 _MODULES = (
     "tapemill.book._minutes",
+    "tapemill.book.events",
     "tapemill.book.minutes",
     "tapemill.contracts.level_context",
     "tapemill.contracts.level_physics",
@@ -48,6 +49,7 @@ _MODULES = (
         for name in (
             "_context",
             "_episodes",
+            "_episodes_layout",
             "_outcomes",
             "_physics_book",
             "_physics_gather",
@@ -55,6 +57,7 @@ _MODULES = (
             "_physics_walk",
             "_physics_windows",
             "_resting",
+            "_trade_places",
             "arrivals",
             "basis",
             "basis_kernel",
